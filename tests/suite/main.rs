@@ -1,0 +1,28 @@
+//! The tests that run the built binary: command line, live on workloads of known truth, golden contracts.
+//!
+//! `WAYTRACE_BIN` names the binary, else it is the release build. A test that cannot run on this machine prints
+//! `SKIP: reason` and passes. Live tests take turns; nothing asserts a timing.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and the harness is part of the tests"
+)]
+
+mod allocations;
+mod allocators;
+mod budgeted;
+mod cli_bad_input;
+mod cli_store;
+mod cli_usage;
+mod counters;
+mod golden;
+mod harness;
+mod images;
+mod mappings;
+mod processes;
+mod programs;
+mod safety;
+mod stacks;
+mod threads;
+mod workloads;

@@ -1,0 +1,5 @@
+//! Numbers derived from runs. Pure functions of the model's types: no I/O, no clock, no randomness of their own.
+#![forbid(unsafe_code)]
+
+pub mod diff;
+pub mod duty;

@@ -1,0 +1,25 @@
+//! The identity of a file, whatever its path.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+/// Tells files apart, across mount namespaces and after a file was written anew in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct FileKey {
+    dev: u64,
+    inode: u64,
+    len: u64,
+    modified_ns: i128,
+}
+
+impl FileKey {
+    pub fn of(file: &File) -> io::Result<Self> {
+        Ok(Self::of_meta(&file.metadata()?))
+    }
+
+    pub fn of_meta(meta: &Metadata) -> Self {
+        let modified_ns = i128::from(meta.mtime()) * 1_000_000_000 + i128::from(meta.mtime_nsec());
+        Self { dev: meta.dev(), inode: meta.ino(), len: meta.len(), modified_ns }
+    }
+}

@@ -1,0 +1,63 @@
+//! What flows from the collectors to the store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::allocation::{AllocationTotals, AllocationWindow, MapEvent, Site, TracedAllocation};
+use crate::collector::{CollectorReport, Loss, Overhead};
+use crate::counter::CounterReading;
+use crate::phase::Phase;
+use crate::run::{EndedBy, Window};
+use crate::stack::StackQuality;
+
+/// A thread of a target, as first seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadInfo {
+    /// Process it belongs to.
+    pub tgid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Its name when first seen.
+    pub comm: String,
+}
+
+/// One finished window.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Batch {
+    /// The interval.
+    pub window: Window,
+    /// Threads seen for the first time in it.
+    pub threads: Vec<ThreadInfo>,
+    /// Readings, one per thread and event that moved.
+    pub readings: Vec<CounterReading>,
+    /// Allocation activity; `None` where that collector did not run.
+    pub allocations: Option<AllocationWindow>,
+    /// Address-space changes, oldest first.
+    pub map_events: Vec<MapEvent>,
+    /// Phases that ended in it, oldest first.
+    pub phases: Vec<Phase>,
+}
+
+/// What is known only at the end of the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Epilogue {
+    /// Length of the run.
+    pub duration_ns: u64,
+    /// Why it ended.
+    pub ended_by: EndedBy,
+    /// The target's exit code, where waytrace started it and it exited.
+    pub exit_code: Option<i32>,
+    /// Every collector's fate.
+    pub collectors: Vec<CollectorReport>,
+    /// Totals of the allocation side; `None` where it did not run at all.
+    pub allocations: Option<AllocationTotals>,
+    /// Sites, most bytes first; traced allocations point into this list.
+    pub sites: Vec<Site>,
+    /// Traced allocations, oldest first.
+    pub traced: Vec<TracedAllocation>,
+    /// How stacks fared.
+    pub stacks: StackQuality,
+    /// What was lost.
+    pub loss: Loss,
+    /// What it cost.
+    pub overhead: Overhead,
+}

@@ -1,0 +1,39 @@
+//! A run with its time series and stacks: what reports and exports are made from.
+
+use serde::{Deserialize, Serialize};
+
+use crate::allocation::{AllocationWindow, MapEvent, Site, TracedAllocation};
+use crate::counter::{CounterReading, EventInfo};
+use crate::phase::Phase;
+use crate::report::RunReport;
+use crate::run::Window;
+
+/// One stored run, complete.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunDetail {
+    /// Totals, as `show --json` prints them.
+    pub report: RunReport,
+    /// Events; readings point into this list.
+    pub events: Vec<EventInfo>,
+    /// Windows in order.
+    pub windows: Vec<WindowDetail>,
+    /// Sites per thread with their sampled stacks, most bytes first.
+    pub sites: Vec<Site>,
+    /// Traced allocations, oldest first.
+    pub traced: Vec<TracedAllocation>,
+    /// Address-space changes, oldest first.
+    pub map_events: Vec<MapEvent>,
+    /// Phases by thread, each thread's oldest first.
+    pub phases: Vec<Phase>,
+}
+
+/// One window's data.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct WindowDetail {
+    /// The interval.
+    pub window: Window,
+    /// Readings per thread and event.
+    pub readings: Vec<CounterReading>,
+    /// Allocation activity.
+    pub allocations: Option<AllocationWindow>,
+}

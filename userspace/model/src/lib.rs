@@ -1,0 +1,22 @@
+//! The vocabulary every waytrace crate speaks: run, window, counter reading, allocation, stack, loss, overhead.
+//!
+//! Plain data, no I/O and no unsafe. Two shapes matter most:
+//!
+//! * [`batch::Batch`] is what the collectors hand over each window and [`batch::Epilogue`] what they know only
+//!   at the end; the store persists both.
+//! * [`report::RunReport`] is what `show --json` prints: a documented, versioned contract derived on read.
+//!
+//! Times are `CLOCK_MONOTONIC` nanoseconds unless a name says otherwise; quantities carry their unit as suffix.
+#![forbid(unsafe_code)]
+
+pub mod allocation;
+pub mod batch;
+pub mod collector;
+pub mod counter;
+pub mod detail;
+pub mod histogram;
+pub mod phase;
+pub mod report;
+pub mod run;
+pub mod stack;
+pub mod units;

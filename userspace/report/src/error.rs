@@ -1,0 +1,39 @@
+//! What can go wrong while rendering: the writer fails, or there is nothing to draw.
+
+use std::io;
+
+use thiserror::Error;
+
+/// Why an output was not written, or only in part.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The writer refused bytes.
+    #[error("cannot write the {format} output")]
+    Write {
+        /// Format being written.
+        format: &'static str,
+        /// What the writer said.
+        source: io::Error,
+    },
+    /// The run has no weighted stack, so a drawing of stacks would be empty.
+    #[error(
+        "run `{run}` has no allocation sites, so there is nothing to draw; \
+         profile with the allocation collector (`--collect allocations`), or export csv or json"
+    )]
+    NoStacks {
+        /// Name of the run.
+        run: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: the writer of `format` failed.
+    pub(crate) fn writing<E: Into<io::Error>>(format: &'static str) -> impl Fn(E) -> Self {
+        move |source| Self::Write { format, source: source.into() }
+    }
+
+    /// Whether the reader of a pipe went away, which is no failure of ours.
+    pub fn is_broken_pipe(&self) -> bool {
+        matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
+    }
+}

@@ -1,0 +1,88 @@
+//! What the page's scripts draw from: the run, cut down to what a screen can show and a browser can hold.
+
+mod activity;
+mod counters;
+mod frames;
+mod points;
+mod sites;
+mod traced;
+mod tree;
+
+use serde::Serialize;
+use waytrace_model::detail::RunDetail;
+use waytrace_model::histogram::Bucket;
+
+use activity::Activity;
+use counters::EventSeries;
+use frames::Frames;
+use points::Points;
+use sites::Sites;
+use traced::Traced;
+use tree::Tree;
+
+use crate::text::plain;
+
+/// The page's data. Lists are columns where they are long.
+#[derive(Serialize)]
+pub struct Data<'a> {
+    duration_ns: u64,
+    mode: Option<&'static str>,
+    null_reason: Option<String>,
+    points: Points,
+    events: Vec<EventSeries>,
+    activity: Option<Activity>,
+    sizes: &'a [Bucket],
+    lifetimes: &'a [Bucket],
+    sites: Sites,
+    flame: Tree,
+    traced: Option<Traced>,
+    frames: Frames,
+}
+
+impl<'a> Data<'a> {
+    /// Everything the page draws of `detail`.
+    pub fn of(detail: &'a RunDetail) -> Self {
+        let allocations = detail.report.allocations.as_ref();
+        let points = Points::of(&detail.windows);
+        let mut frames = Frames::default();
+        let sites = Sites::of(detail, &mut frames);
+        let flame = Tree::of(&detail.sites, &mut frames);
+        Self {
+            duration_ns: detail.report.run.duration_ns,
+            mode: allocations.and_then(|own| own.mode).map(|mode| mode.as_str()),
+            null_reason: allocations.and_then(|own| own.null_reason.as_deref()).map(plain),
+            events: counters::series(detail, &points),
+            activity: Activity::of(&detail.windows, &points),
+            sizes: allocations.map_or(&[], |own| &own.sizes),
+            lifetimes: allocations.map_or(&[], |own| &own.lifetimes),
+            traced: Traced::of(detail, &sites),
+            points,
+            sites,
+            flame,
+            frames,
+        }
+    }
+}
+
+/// Five significant digits: more than a screen shows, and half the bytes.
+fn rounded(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let digits = 4 - value.abs().log10().floor() as i32;
+    let scale = 10f64.powi(digits.clamp(-300, 300));
+    (value * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    #[test]
+    fn five_digits_are_kept() {
+        assert_eq!(rounded(1_234_567.0), 1_234_600.0);
+        assert_eq!(rounded(0.001_234_567), 0.001_234_6);
+        assert_eq!(rounded(0.0), 0.0);
+        assert_eq!(rounded(-99_999.9), -100_000.0);
+    }
+}

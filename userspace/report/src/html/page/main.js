@@ -1,0 +1,7 @@
+drawCounters();
+drawActivity();
+drawFlame();
+drawSites();
+drawHistograms();
+drawTraced();
+drawings.forEach(draw => draw());

@@ -1,0 +1,21 @@
+//! Renders runs: the terminal summary, the HTML page, and the formats other tools read.
+//!
+//! Everything here is a pure function of [`waytrace_model::report::RunReport`] or
+//! [`waytrace_model::detail::RunDetail`]: it returns text or writes to the writer it is given, and opens nothing.
+//! Names in a run come from the measured process and are treated as hostile: no output lets them break out of
+//! their place.
+#![forbid(unsafe_code)]
+
+pub mod csv;
+mod error;
+pub mod flame;
+pub mod folded;
+pub mod html;
+pub mod json;
+pub mod perfetto;
+pub mod pprof;
+pub mod svg;
+pub mod terminal;
+mod text;
+
+pub use error::Error;

@@ -1,0 +1,103 @@
+//! The HTML page in a real browser: every drawing appears, gestures work, nothing fails, no name runs as code.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use waytrace_model::detail::RunDetail;
+use waytrace_report::html::page;
+
+use crate::fixture;
+
+/// Runs before the page: whatever goes wrong ends up in an attribute of the document.
+const RECORDER: &str = "<script>
+const fail = text => document.documentElement.setAttribute('data-failed', text);
+addEventListener('error', event => fail(event.message));
+addEventListener('securitypolicyviolation', event => fail(event.violatedDirective));
+window.alert = () => fail('a name ran as code');
+</script>";
+
+/// Runs after the page: uses it as a person would.
+const VISITOR: &str = "<script>
+const all = what => [...document.querySelectorAll(what)];
+const point = (on, type, x, y) => { const box = on.getBoundingClientRect();
+  on.dispatchEvent(new PointerEvent(type, {clientX: box.left + x, clientY: box.top + y, bubbles: true, pointerId: 1})); };
+all('.chart svg, canvas').forEach(on => { on.setPointerCapture = () => {};
+  point(on, 'pointermove', 300, 60); point(on, 'pointerdown', 200, 60); point(on, 'pointermove', 400, 60); point(on, 'pointerup', 400, 60);
+  on.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowRight', bubbles: true})); });
+document.documentElement.setAttribute('data-zoomed', String(!document.getElementById('zoom-reset').hidden));
+all('.choice button, .events button, .sites th button').forEach(on => on.click());
+all('input').forEach(on => { on.value = 'sds'; on.dispatchEvent(new Event('input')); });
+const frame = all('.flame g').at(-1);
+if (frame) { point(frame, 'pointermove', 2, 2); frame.dispatchEvent(new MouseEvent('click', {bubbles: true})); }
+all('.sites details').forEach(on => { on.open = true; });
+setTimeout(() => document.documentElement.setAttribute('data-visited', 'yes'), 300);
+</script>";
+
+/// A directory of this process that goes when the test ends.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("waytrace-page-{}-{name}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a temporary directory");
+        Self(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The document after a visit, or `None` where there is no Chromium.
+fn visited(detail: &RunDetail, name: &str) -> Option<String> {
+    let scratch = Scratch::new(name);
+    let file = scratch.0.join("page.html");
+    let page = page(detail).replacen("<head>", &format!("<head>{RECORDER}"), 1);
+    let page = page.replacen("</body>", &format!("{VISITOR}</body>"), 1);
+    std::fs::write(&file, page).expect("our own directory");
+    let output = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
+        .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
+        .args(["--window-size=1200,900", "--virtual-time-budget=3000", "--dump-dom"])
+        .arg(format!("--user-data-dir={}", scratch.0.join("profile").display()))
+        .arg(format!("file://{}", file.display()))
+        .output()
+        .ok()?;
+    let document = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(document.contains("data-visited=\"yes\""), "{}", String::from_utf8_lossy(&output.stderr));
+    let failed =
+        document.split_once("data-failed=\"").map(|(_, rest)| rest.split('"').next().unwrap_or_default());
+    assert_eq!(failed, None);
+    Some(document)
+}
+
+fn section<'a>(document: &'a str, id: &str) -> &'a str {
+    let (_, rest) = document.split_once(&format!("<section id=\"{id}\"")).expect("the section");
+    rest.split_once("</section>").expect("its end").0
+}
+
+#[test]
+fn the_page_works() {
+    let Some(document) = visited(&fixture::run(300, true), "exact") else {
+        println!("SKIP: no `chromium` here, so the page cannot be opened");
+        return;
+    };
+    assert!(document.contains("data-zoomed=\"true\""), "dragging zooms");
+    for id in ["counters", "activity", "histograms"] {
+        assert!(
+            section(&document, id).matches("<path").count() + section(&document, id).matches("<rect").count()
+                > 3,
+            "{id}"
+        );
+    }
+    assert!(section(&document, "flame").contains("match"), "the search says what it found");
+    assert!(section(&document, "sites").contains("_sdsnewlen"), "an opened row shows its stack");
+    assert!(section(&document, "traced").contains("601 allocations"));
+    for (detail, name) in
+        [(fixture::run(40, false), "budgeted"), (fixture::hostile(), "hostile"), (fixture::empty(), "empty")]
+    {
+        visited(&detail, name);
+    }
+}

@@ -1,0 +1,67 @@
+//! Trace events: valid JSON, every track there, sums kept.
+
+use serde_json::Value;
+use waytrace_model::detail::RunDetail;
+
+use crate::{fixture, text};
+
+fn trace(detail: &RunDetail) -> Value {
+    serde_json::from_str(&text(|out| waytrace_report::perfetto::write(detail, out))).expect("valid JSON")
+}
+
+fn events(trace: &Value, phase: &str) -> Vec<Value> {
+    let all = trace["traceEvents"].as_array().expect("a list");
+    all.iter().filter(|event| event["ph"] == phase).cloned().collect()
+}
+
+#[test]
+fn counters_are_rates_that_integrate_to_the_total() {
+    let detail = fixture::run(50, true);
+    let trace = trace(&detail);
+    let track: Vec<(f64, f64)> = events(&trace, "C")
+        .iter()
+        .filter(|event| event["name"] == "page-faults /s")
+        .map(|event| (event["ts"].as_f64().unwrap(), event["args"]["value"].as_f64().unwrap()))
+        .collect();
+    let total: f64 = track.windows(2).map(|pair| (pair[1].0 - pair[0].0) / 1e6 * pair[0].1).sum();
+    let expected =
+        detail.report.counters.iter().find(|own| own.event == "page-faults").unwrap().value.unwrap();
+    assert!((total - expected as f64).abs() < 1.0, "{total} is not {expected}");
+    assert_eq!(track.last().unwrap().1, 0.0, "the track ends with the run");
+}
+
+#[test]
+fn a_thread_that_stops_moving_falls_to_zero() {
+    let detail = fixture::run(50, true);
+    let trace = trace(&detail);
+    let silent =
+        |event: &&Value| event["name"] == "page-faults /s, bio_aof 4244" && event["args"]["value"] == 0.0;
+    assert!(events(&trace, "C").iter().any(|event| silent(&event)));
+}
+
+#[test]
+fn every_traced_allocation_opens_and_closes_once() {
+    let detail = fixture::run(50, true);
+    let trace = trace(&detail);
+    let (opened, closed) = (events(&trace, "b"), events(&trace, "e"));
+    assert_eq!(opened.len(), detail.traced.len());
+    for (open, close) in opened.iter().zip(&closed) {
+        assert_eq!(open["id"], close["id"]);
+        assert!(open["ts"].as_f64() <= close["ts"].as_f64(), "{open} {close}");
+    }
+    assert_eq!(opened[0]["name"], "allocated before the run");
+    assert_eq!(events(&trace, "i").len(), detail.map_events.len());
+    assert_eq!(trace["otherData"]["host"]["kernel"], "6.18.0");
+}
+
+#[test]
+fn threads_are_named() {
+    let names = events(&trace(&fixture::run(5, true)), "M");
+    assert!(names.iter().any(|event| event["tid"] == 4243 && event["args"]["name"] == "bio_close_file"));
+}
+
+#[test]
+fn hostile_and_empty_runs_are_valid() {
+    trace(&fixture::hostile());
+    assert_eq!(events(&trace(&fixture::empty()), "C").len(), 0);
+}

@@ -1,0 +1,54 @@
+//! The terminal summary: stored text, width, and honesty.
+
+use waytrace_model::counter::Unit;
+use waytrace_model::report::PhaseTotals;
+use waytrace_report::terminal::summary;
+
+use crate::fixture;
+
+#[test]
+fn exact_run() {
+    insta::assert_snapshot!(summary(&fixture::run(300, true).report, 80));
+}
+
+#[test]
+fn budgeted_run() {
+    insta::assert_snapshot!(summary(&fixture::run(300, false).report, 80));
+}
+
+#[test]
+fn empty_run() {
+    insta::assert_snapshot!(summary(&fixture::empty().report, 80));
+}
+
+#[test]
+fn no_line_leaves_its_width_whatever_the_target_is_called() {
+    for width in [0, 60, 80, 132, 1000] {
+        let text = summary(&fixture::hostile().report, width);
+        let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+        assert!(widest <= width.clamp(60, 160), "width {width}: {widest}\n{text}");
+        assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}') && !text.contains('\0'), "{text}");
+    }
+}
+
+#[test]
+fn phases_have_a_line_where_they_were_asked_for() {
+    let mut report = fixture::run(3, true).report;
+    assert!(!summary(&report, 80).contains("phases"));
+    let (event, unit) = ("ref-cycles".to_owned(), Unit::Cycles);
+    report.phases = Some(PhaseTotals { event, unit, period: 20_000_000, count: 40, cpu_ns: 400_000_000 });
+    let line = "phases       40 of 20.0M ref-cycles each (10.0ms of CPU time on average)\n";
+    assert!(summary(&report, 80).contains(line), "{}", summary(&report, 80));
+    report.phases = report.phases.map(|phases| PhaseTotals { count: 0, cpu_ns: 0, ..phases });
+    assert!(summary(&report, 80).contains("0 of 20.0M ref-cycles each (no thread lasted as long)"));
+}
+
+#[test]
+fn absent_numbers_say_so() {
+    let mut report = fixture::run(300, false).report;
+    report.counters[3].value = None;
+    let text = summary(&report, 80);
+    assert!(text.contains("instructions               not counted"), "{text}");
+    assert!(text.contains("live       not available"), "{text}");
+    assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
+}

@@ -1,0 +1,109 @@
+//! The command line: one file per command. Results go to stdout, logs and progress to stderr.
+//!
+//! Exit codes: 0 ok, 1 measurement incomplete, 2 usage or permission, 3 internal; with `-- CMD`, CMD's own.
+
+mod diff;
+mod doctor;
+mod export;
+mod file;
+mod list;
+mod output;
+mod profile;
+mod prune;
+mod report;
+mod show;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Attaches to a running process, without restarting or preloading it, and explains its memory.
+#[derive(Debug, Parser)]
+#[command(name = "waytrace", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Say more on stderr; twice for every detail.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+}
+
+const EXAMPLES: &str = "Examples:
+  waytrace doctor                               what works on this machine, what does not, and why
+  waytrace profile --pid 4242 --duration 30s    attach to a process for half a minute
+  waytrace profile --exact -- ./server --port 1 measure a command from its first instruction
+  waytrace show last                            the newest run again
+  waytrace report last -o run.html              one self-contained page";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// What works on this machine, what does not, why, and how to mend it.
+    Doctor(doctor::Args),
+    /// Attach to a process and measure it; the main job.
+    Profile(profile::Args),
+    /// Runs in the store, newest first.
+    List(list::Args),
+    /// One run.
+    Show(show::Args),
+    /// Two runs, side by side.
+    Diff(diff::Args),
+    /// One run as a self-contained HTML page.
+    Report(report::Args),
+    /// One run in another tool's format.
+    Export(export::Args),
+    /// Delete old runs.
+    Prune(prune::Args),
+}
+
+/// Where the runs are; flattened into every command that reads or writes them.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    /// Database file [default: $XDG_DATA_HOME/waytrace/runs.db].
+    #[arg(long, value_name = "PATH")]
+    pub db: Option<PathBuf>,
+}
+
+/// What a command's `run` gives back: the exit code of a command that did its work.
+pub type Outcome = anyhow::Result<ExitCode>;
+
+/// Parses the command line and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    init_logs(cli.verbose);
+    let outcome = match cli.command {
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Profile(args) => profile::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Show(args) => show::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Report(args) => report::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Prune(args) => prune::run(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("waytrace: {}", one_line(&error));
+        ExitCode::from(2)
+    })
+}
+
+/// An error and its causes on one line; a cause its effect already quotes is not said twice.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line
+}
+
+fn init_logs(verbose: u8) {
+    let level = ["warn", "info", "debug"][usize::from(verbose.min(2))];
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WAYTRACE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}

@@ -1,0 +1,27 @@
+//! Runs in one SQLite file: written a window at a time, read as totals or as a whole.
+//!
+//! Raw readings are stored, totals are summed on read. Each [`RunWriter::append`] is one transaction, so a killed
+//! waytrace loses at most the window it was writing, and readers in other processes never see half a window.
+//! What is not here: deriving metrics (waytrace-analysis) and rendering (waytrace-report).
+//!
+//! The schema is described table by table in `docs/store.md`.
+#![forbid(unsafe_code)]
+
+mod codec;
+mod connect;
+mod error;
+mod location;
+mod migrate;
+mod prune;
+mod read;
+mod select;
+mod store;
+pub mod time;
+mod write;
+
+pub use error::{Result, StoreError};
+pub use location::default_path;
+pub use prune::{PruneRule, Pruned};
+pub use read::list::{CounterSum, RunRow};
+pub use store::{RunId, Store};
+pub use write::RunWriter;

@@ -1,0 +1,126 @@
+//! Retention: which runs go, and giving their room back to the file system.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+use serde::Serialize;
+
+use crate::error::{OnPath, Result, StoreError};
+use crate::read::list::{self, RunRow};
+use crate::store::{RunId, Store};
+
+/// What to delete. Rules add up to what *stays*: a run that any rule keeps is kept, and `runs` go whatever else.
+#[derive(Debug, Clone, Default)]
+pub struct PruneRule {
+    /// Keep runs that started less than this ago.
+    pub older_than: Option<Duration>,
+    /// Keep the newest so many.
+    pub keep: Option<usize>,
+    /// Then delete the oldest that are left until the runs fit in so many bytes, but never those `keep` protects,
+    /// which without it is the newest one.
+    pub max_bytes: Option<u64>,
+    /// Delete these by id.
+    pub runs: Vec<RunId>,
+    /// Only say what would go.
+    pub dry_run: bool,
+}
+
+/// What went.
+#[derive(Debug, Clone, Serialize)]
+pub struct Pruned {
+    /// The deleted runs, newest first.
+    pub runs: Vec<RunRow>,
+    /// Bytes their rows took in the file.
+    pub freed_bytes: u64,
+    /// Nothing was really deleted.
+    pub dry_run: bool,
+}
+
+impl Store {
+    /// Deletes runs by `rule`, as seen at `now_unix_ns`, and shrinks the file. One that is being recorded goes only
+    /// if it is named.
+    ///
+    /// # Errors
+    /// The failure of writing; then nothing was deleted.
+    pub fn prune(&mut self, rule: &PruneRule, now_unix_ns: u64) -> Result<Pruned> {
+        let path = self.path.clone();
+        let transaction =
+            self.connection.transaction_with_behavior(TransactionBehavior::Immediate).on(&path)?;
+        let before = used_bytes(&transaction).on(&path)?;
+        let runs = list::runs(&transaction, None).on(&path)?;
+        let deleted = delete_by_rule(&transaction, rule, now_unix_ns, runs).on(&path)?;
+        let freed_bytes = before.saturating_sub(used_bytes(&transaction).on(&path)?);
+        if rule.dry_run {
+            transaction.rollback().on(&path)?;
+        } else {
+            transaction.commit().on(&path)?;
+            match shrink(&self.connection).on(&path) {
+                // The runs are gone; their room is given back by the next prune.
+                Err(StoreError::Locked { .. }) => {}
+                other => other?,
+            }
+        }
+        Ok(Pruned { runs: deleted, freed_bytes, dry_run: rule.dry_run })
+    }
+}
+
+fn delete_by_rule(
+    connection: &Connection,
+    rule: &PruneRule,
+    now_unix_ns: u64,
+    runs: Vec<RunRow>,
+) -> rusqlite::Result<Vec<RunRow>> {
+    let mut goes: Vec<bool> = runs.iter().map(|run| rule.runs.contains(&run.id)).collect();
+    for (newer, run) in runs.iter().enumerate() {
+        goes[newer] |= by_age_and_rank(rule, now_unix_ns, newer, run);
+    }
+    for (run, _) in runs.iter().zip(&goes).filter(|(_, goes)| **goes) {
+        delete(connection, run.id)?;
+    }
+    if let Some(max_bytes) = rule.max_bytes {
+        let protected = rule.keep.unwrap_or(1);
+        for (newer, run) in runs.iter().enumerate().skip(protected).rev() {
+            if used_bytes(connection)? <= max_bytes {
+                break;
+            }
+            if !goes[newer] && !run.is_recording(now_unix_ns) {
+                delete(connection, run.id)?;
+                goes[newer] = true;
+            }
+        }
+    }
+    Ok(runs.into_iter().zip(goes).filter(|(_, goes)| *goes).map(|(run, _)| run).collect())
+}
+
+/// `newer` runs are newer than this one.
+fn by_age_and_rank(rule: &PruneRule, now_unix_ns: u64, newer: usize, run: &RunRow) -> bool {
+    if run.is_recording(now_unix_ns) {
+        return false;
+    }
+    let age = Duration::from_nanos(now_unix_ns.saturating_sub(run.started_at_unix_ns));
+    match (rule.older_than, rule.keep) {
+        (None, None) => false,
+        (older_than, keep) => {
+            older_than.is_none_or(|limit| age >= limit) && keep.is_none_or(|keep| newer >= keep)
+        }
+    }
+}
+
+fn delete(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
+    connection.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.0]).map(drop)
+}
+
+/// Bytes of pages in use, free pages not counted.
+fn used_bytes(connection: &Connection) -> rusqlite::Result<u64> {
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+    Ok(u64::try_from(pages.saturating_mul(pragma("page_size")?)).unwrap_or(0))
+}
+
+/// Cuts free pages off the file. A reader in another process may hold the log back, which is no error.
+fn shrink(connection: &Connection) -> rusqlite::Result<()> {
+    let mut vacuum = connection.prepare("PRAGMA incremental_vacuum")?;
+    let mut steps = vacuum.query([])?;
+    while steps.next()?.is_some() {}
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}

@@ -1,0 +1,106 @@
+//! Reading runs back. Totals are summed here, on read; a run without an end is summed from its windows.
+
+mod allocations;
+pub(crate) mod counters;
+mod epilogue;
+pub(crate) mod list;
+mod phases;
+mod series;
+mod sites;
+mod stacks;
+mod target;
+
+use rusqlite::{Connection, OptionalExtension};
+use waytrace_model::detail::RunDetail;
+use waytrace_model::report::{RunReport, RunSummary, SCHEMA_VERSION, TargetReport};
+use waytrace_model::run::Host;
+
+use crate::codec::json;
+use crate::store::RunId;
+
+/// Totals of a run; `None` if there is no such run.
+pub(crate) fn report(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunReport>> {
+    list::run(connection, run)?.map(|row| report_of(connection, &row)).transpose()
+}
+
+/// A run complete; `None` if there is no such run.
+pub(crate) fn detail(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunDetail>> {
+    let Some(report) = report(connection, run)? else { return Ok(None) };
+    Ok(Some(RunDetail {
+        report,
+        events: counters::events(connection, run)?,
+        windows: series::windows(connection, run)?,
+        sites: sites::per_thread(connection, run)?,
+        traced: series::traced(connection, run)?,
+        map_events: series::map_events(connection, run)?,
+        phases: phases::all(connection, run)?,
+    }))
+}
+
+fn report_of(connection: &Connection, row: &list::RunRow) -> rusqlite::Result<RunReport> {
+    let run = row.id;
+    let events = counters::events(connection, run)?;
+    let sums = counters::sums(connection, run)?;
+    let sites = sites::per_thread(connection, run)?;
+    let end = epilogue::end(connection, run)?;
+    let allocations = allocations::report(connection, row, &sites, end.as_ref())?;
+    let by_thread = allocations::by_thread(allocations.as_ref(), &sites);
+    Ok(RunReport {
+        schema_version: SCHEMA_VERSION,
+        run: summary(connection, row, end.as_ref())?,
+        host: host(connection, run)?,
+        target: TargetReport {
+            threads: target::threads(connection, row, &events, &sums, by_thread.as_ref())?,
+            ..target::target(connection, run)?
+        },
+        collectors: epilogue::collectors(connection, row, !events.is_empty(), allocations.is_some())?,
+        counters: counters::totals(&events, &sums),
+        phases: phases::totals(connection, run)?,
+        allocations,
+        loss: epilogue::loss(connection, run)?,
+        overhead: epilogue::overhead(connection, run, end)?,
+    })
+}
+
+fn summary(
+    connection: &Connection,
+    row: &list::RunRow,
+    end: Option<&epilogue::End>,
+) -> rusqlite::Result<RunSummary> {
+    let command = connection.query_row("SELECT command FROM run WHERE id = ?1", [row.id.0], |r| r.get(0))?;
+    Ok(RunSummary {
+        id: row.id.0,
+        name: row.name.clone(),
+        started_at: row.started_at.clone(),
+        duration_ns: row.duration_ns,
+        ended_by: row.ended_by,
+        interval_ns: row.interval_ns,
+        windows: row.windows,
+        exit_code: end.and_then(|end| end.exit_code),
+        command,
+    })
+}
+
+fn host(connection: &Connection, run: RunId) -> rusqlite::Result<Host> {
+    connection.query_row("SELECT host FROM run WHERE id = ?1", [run.0], |row| json(row, "host"))
+}
+
+/// Rows of a query on one run, each made into a `T`.
+fn rows<T>(
+    connection: &Connection,
+    run: RunId,
+    sql: &str,
+    make: impl FnMut(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Vec<T>> {
+    connection.prepare_cached(sql)?.query_map([run.0], make)?.collect()
+}
+
+/// The only row of a query on one run, if there is one.
+fn row<T>(
+    connection: &Connection,
+    run: RunId,
+    sql: &str,
+    make: impl FnOnce(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    connection.query_row(sql, [run.0], make).optional()
+}

@@ -1,0 +1,48 @@
+//! A run without an end record: its windows are what it is.
+
+use waytrace_model::allocation::Mode;
+use waytrace_model::collector::Status;
+use waytrace_model::run::EndedBy;
+
+use crate::fixture;
+use crate::support::Place;
+
+#[test]
+fn windows_are_summed_and_nulls_explained() {
+    let place = Place::new();
+    let store = place.open();
+    let run = fixture::exact("cut", 4);
+    let mut writer = store.begin_run(&run.header, &run.events).unwrap();
+    for batch in &run.batches[..3] {
+        writer.append(batch).unwrap();
+    }
+    let id = writer.id();
+    drop(writer);
+
+    let report = store.report(id).unwrap();
+    assert_eq!((report.run.ended_by, report.run.duration_ns), (EndedBy::Unfinished, 300_000_000));
+    assert_eq!((report.run.windows, report.run.exit_code), (3, None));
+    assert_eq!(report.counters[0].value, Some(240_000_000));
+    let allocations = report.allocations.unwrap();
+    assert_eq!((allocations.alloc_count, allocations.freed_bytes), (Some(300.0), Some(17_280.0)));
+    assert_eq!((allocations.live_bytes, allocations.mmap_bytes), (Some(1920), 24_576));
+    assert_eq!((allocations.peak_live_bytes, allocations.ci95_pct), (None, None));
+    assert!(allocations.null_reason.as_deref().unwrap().contains("no end record"));
+    let failed: Vec<_> = report.collectors.iter().map(|c| (c.name.as_str(), c.status)).collect();
+    assert_eq!(failed, [("counters", Status::Failed), ("allocations", Status::Failed)]);
+
+    let row = store.run(id).unwrap();
+    assert_eq!((row.duration_ns, row.alloc_count), (300_000_000, Some(300.0)));
+    assert_eq!(row.counters[0].value, Some(240_000_000));
+    assert_eq!((row.mode, allocations.mode), (Some(Mode::Exact), Some(Mode::Exact)));
+}
+
+#[test]
+fn a_run_that_never_had_a_window_is_empty_not_an_error() {
+    let place = Place::new();
+    let store = place.open();
+    let id = store.begin_run(&fixture::header("bare"), &[]).unwrap().id();
+    let detail = store.detail(id).unwrap();
+    assert_eq!((detail.report.run.duration_ns, detail.windows.len()), (0, 0));
+    assert!(detail.report.allocations.is_none() && detail.report.collectors.is_empty());
+}

@@ -1,0 +1,198 @@
+//! When to probe and for how long.
+//!
+//! A token bucket: the target's CPU time, times the budget, flows in; what the probes cost flows out. Windows come at
+//! random intervals, so that a periodic target cannot hide from them, and each lasts as long as the tokens are
+//! expected to; one that turns out dearer is cut short. A target that allocates so little that the tokens never run
+//! out is probed all the time.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use waytrace_analysis::duty::{Kind, Sample};
+
+use super::{Shared, Timed};
+use crate::calibrate::Costs;
+use crate::kernel::{Counts, TotalsReader};
+use crate::probes::{Placed, Plan, Prober, Reaper, Scope};
+use crate::{Error, clock};
+
+/// Mean time between the starts of two windows.
+const PERIOD_NS: u64 = 400_000_000;
+/// A window shorter than this measures mostly its own edges.
+const LEAST_WINDOW_NS: u64 = 2_000_000;
+/// Length of the first window, of which nothing is known.
+const FIRST_WINDOW_NS: u64 = 4_000_000;
+/// How often the cost is looked at within a window.
+const LOOK_NS: u64 = 2_000_000;
+/// Tokens never grow beyond what flows in within this time: a quiet hour must not pay for a burst.
+const MOST_SAVED_NS: u64 = 1_000_000_000;
+
+pub struct Controller {
+    totals: TotalsReader,
+    prober: Prober,
+    reaper: Reaper,
+    budget_ratio: f64,
+    costs: Costs,
+    random: u64,
+    /// CPU time the probes may still take from the target.
+    tokens_ns: f64,
+    /// Cost of the probes per time they were in place, in the last window.
+    cost_rate: Option<f64>,
+    booked: Option<Reading>,
+}
+
+/// Counters and clocks at one moment.
+#[derive(Clone, Copy)]
+struct Reading {
+    at_ns: u64,
+    cpu_ns: u64,
+    totals: Counts,
+}
+
+/// Half a window.
+struct Half {
+    cost_ns: f64,
+    timed: Timed,
+}
+
+impl Half {
+    fn elapsed_ns(&self) -> u64 {
+        self.timed.end_ns - self.timed.start_ns
+    }
+}
+
+impl Controller {
+    pub fn new(totals: TotalsReader, prober: Prober, budget_pct: f64, costs: Costs) -> Self {
+        Self {
+            totals,
+            prober,
+            reaper: Reaper::default(),
+            budget_ratio: budget_pct / 100.0,
+            costs,
+            random: clock::monotonic_ns() | 1,
+            tokens_ns: 0.0,
+            cost_rate: None,
+            booked: None,
+        }
+    }
+
+    pub fn run(mut self, shared: &Shared) -> Result<(), Error> {
+        while !shared.stop.load(Ordering::Acquire) {
+            let plans: Vec<(u32, Plan)> =
+                shared.plans().iter().map(|(tgid, plan)| (*tgid, plan.clone())).collect();
+            self.refill()?;
+            if let Some(length_ns) = self.affordable_ns() {
+                self.window(shared, &plans, length_ns)?;
+            }
+            let pause_ns = PERIOD_NS / 2 + self.draw(PERIOD_NS);
+            std::thread::park_timeout(Duration::from_nanos(pause_ns));
+        }
+        Ok(())
+    }
+
+    /// Uniform in 0..below.
+    fn draw(&mut self, below: u64) -> u64 {
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((u128::from(self.random >> 32) * u128::from(below)) >> 32) as u64
+    }
+
+    /// Books what the target earned and what the probes cost since the last time, whenever they cost it: also while
+    /// they were being placed and removed.
+    fn refill(&mut self) -> Result<(), Error> {
+        let now = self.read()?;
+        if let Some(before) = self.booked.replace(now) {
+            self.tokens_ns += self.budget_ratio * now.cpu_ns.saturating_sub(before.cpu_ns) as f64;
+            self.tokens_ns -= self.costs.between(&before.totals, &now.totals);
+        }
+        self.tokens_ns = self.tokens_ns.min(self.budget_ratio * MOST_SAVED_NS as f64);
+        Ok(())
+    }
+
+    /// How long the next window may be; `None` while there are too few tokens for any.
+    fn affordable_ns(&self) -> Option<u64> {
+        let Some(rate) = self.cost_rate else { return (self.tokens_ns > 0.0).then_some(FIRST_WINDOW_NS) };
+        let affordable = if rate > 0.0 { self.tokens_ns / rate } else { PERIOD_NS as f64 };
+        (affordable >= LEAST_WINDOW_NS as f64).then_some(affordable.min(PERIOD_NS as f64) as u64)
+    }
+
+    /// One window of two halves, one of each kind, in either order: what the machine and the target do meanwhile meets
+    /// both, and their difference is the cost of the probes alone.
+    fn window(&mut self, shared: &Shared, plans: &[(u32, Plan)], length_ns: u64) -> Result<(), Error> {
+        let frees_first = self.draw(2) == 0;
+        let mut frees = if frees_first { self.place(plans, Plan::frees)? } else { Placed::default() };
+        let allocs = self.place(plans, Plan::allocs)?;
+        let first = self.half(shared, frees_first, length_ns / 2)?;
+        if frees_first {
+            self.reaper.take(std::mem::take(&mut frees));
+        } else {
+            frees = self.place(plans, Plan::frees)?;
+        }
+        let second = self.half(shared, !frees_first, length_ns / 2)?;
+        self.reaper.take(allocs);
+        self.reaper.take(frees);
+        let (cost_ns, elapsed_ns) =
+            (first.cost_ns + second.cost_ns, first.elapsed_ns() + second.elapsed_ns());
+        self.cost_rate = Some(cost_ns / elapsed_ns.max(1) as f64);
+        shared.samples().extend([first.timed, second.timed]);
+        Ok(())
+    }
+
+    /// Places a part of every plan. A process that has gone meanwhile has nothing to place on.
+    fn place(&self, plans: &[(u32, Plan)], part: fn(&Plan) -> Plan) -> Result<Placed, Error> {
+        let mut placed = Placed::default();
+        for (tgid, plan) in plans {
+            match self.prober.place(&part(plan), Scope::Process(*tgid)) {
+                Ok(more) => placed.extend(more),
+                Err(error) if clock::process_cpu_ns(*tgid).is_ok() => return Err(error),
+                Err(_) => {}
+            }
+        }
+        Ok(placed)
+    }
+
+    fn half(&self, shared: &Shared, frees: bool, length_ns: u64) -> Result<Half, Error> {
+        let start = self.read()?;
+        let end = self.measure(shared, &start, length_ns)?;
+        let kind = if frees { Kind::Both } else { Kind::Allocs };
+        let sample = sample(kind, &self.costs, &start, &end);
+        Ok(Half {
+            cost_ns: self.costs.between(&start.totals, &end.totals),
+            timed: Timed { start_ns: start.at_ns, end_ns: end.at_ns, sample },
+        })
+    }
+
+    /// Waits for the end of the window, looking at its cost now and then.
+    fn measure(&self, shared: &Shared, start: &Reading, length_ns: u64) -> Result<Reading, Error> {
+        let deadline_ns = start.at_ns + length_ns;
+        loop {
+            let left_ns = deadline_ns.saturating_sub(clock::monotonic_ns());
+            std::thread::sleep(Duration::from_nanos(left_ns.min(LOOK_NS)));
+            let now = self.read()?;
+            let dear = self.costs.between(&start.totals, &now.totals) > self.tokens_ns.max(0.0) / 2.0;
+            if now.at_ns >= deadline_ns || dear || shared.stop.load(Ordering::Acquire) {
+                return Ok(now);
+            }
+        }
+    }
+
+    fn read(&self) -> Result<Reading, Error> {
+        let totals = self.totals.read()?;
+        let cpu_ns = self.totals.target_cpu_ns()?;
+        Ok(Reading { at_ns: clock::monotonic_ns(), cpu_ns, totals })
+    }
+}
+
+fn sample(kind: Kind, costs: &Costs, start: &Reading, end: &Reading) -> Sample {
+    let (from, to) = (&start.totals, &end.totals);
+    Sample {
+        kind,
+        cpu_ns: end.cpu_ns.saturating_sub(start.cpu_ns) as f64,
+        elapsed_ns: end.at_ns.saturating_sub(start.at_ns) as f64,
+        hits_count: costs.alloc_hits(from, to),
+        alloc_count: (to.alloc_count - from.alloc_count) as f64,
+        alloc_bytes: (to.alloc_bytes - from.alloc_bytes) as f64,
+        free_count: (to.free_count - from.free_count) as f64,
+        freed_bytes: (to.freed_bytes - from.freed_bytes) as f64,
+    }
+}

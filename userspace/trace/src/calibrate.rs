@@ -1,0 +1,179 @@
+//! What a probe hit costs on this machine, measured on a function of our own before the target is touched.
+//!
+//! The same programs take the same path as for the target: the calling thread is made the target, calls a function of
+//! three instructions whose first is a `push` (emulated by the kernel, as in most allocators) many times with and
+//! without the probes, and the difference in its CPU time is the cost. The best of several rounds counts: whatever
+//! disturbs a round only adds.
+
+use std::arch::naked_asm;
+use std::path::PathBuf;
+
+use waytrace_abi::cookie::{Cookie, FreedSize, NO_ARG, Op};
+use waytrace_abi::settings::Settings;
+use waytrace_image::allocators::FileKey;
+use waytrace_image::process;
+
+use crate::kernel::{Counts, Kernel};
+use crate::probes::{Detail, FilePlan, Plan, Point, Prober, Scope};
+use crate::{Error, clock};
+
+/// CPU time a hit takes from the thread that makes it, in nanoseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Costs {
+    /// A probe at the entry of an allocating function, with what its handler does at this detail.
+    pub alloc_ns: f64,
+    /// The same of a freeing function.
+    pub free_ns: f64,
+    /// A return probe, on top of the entry's.
+    pub return_ns: f64,
+    /// A stack sample, on top of the hit's.
+    pub sample_ns: f64,
+}
+
+impl Costs {
+    /// What probes cost between two readings of the totals.
+    pub fn between(&self, from: &Counts, to: &Counts) -> f64 {
+        self.alloc_ns * self.alloc_hits(from, to)
+            + self.sample_ns * (to.sample_count - from.sample_count) as f64
+    }
+
+    /// The hits between two readings, each weighted by its cost in units of an allocation's entry.
+    pub fn alloc_hits(&self, from: &Counts, to: &Counts) -> f64 {
+        let frees = to.free_count - from.free_count;
+        let allocs = (to.hit_count - from.hit_count).saturating_sub(frees);
+        let returns = to.return_count - from.return_count;
+        let in_allocs = |cost_ns: f64| if self.alloc_ns > 0.0 { cost_ns / self.alloc_ns } else { 1.0 };
+        allocs as f64 + frees as f64 * in_allocs(self.free_ns) + returns as f64 * in_allocs(self.return_ns)
+    }
+}
+
+const CALLS: u32 = 2_000;
+const ROUNDS: u32 = 5;
+const SAMPLED_CALLS: u32 = 100;
+const BLOCK_BYTES: usize = 64;
+
+/// Stands for an allocator: returns its second argument.
+#[unsafe(naked)]
+extern "C" fn stand_in_alloc(_size: usize, _block: usize) -> usize {
+    naked_asm!("push rbp", "mov rax, rsi", "pop rbp", "ret")
+}
+
+/// Stands for a free.
+#[unsafe(naked)]
+extern "C" fn stand_in_free(_block: usize) {
+    naked_asm!("push rbp", "nop", "pop rbp", "ret")
+}
+
+/// Calibrates; `freed_size` is how the target's allocator tells the size of a freed block, for that is part of a free's
+/// cost. Everything it leaves in the kernel part's maps carries this process's id.
+///
+/// # Errors
+/// When the probes cannot be placed on this very program.
+pub fn run(
+    kernel: &mut Kernel,
+    prober: &Prober,
+    detail: Detail,
+    freed_size: FreedSize,
+) -> Result<Costs, Error> {
+    let tgid = std::process::id();
+    let mut settings = Settings { single_tgid: tgid, ..Settings::default() };
+    kernel.configure(settings)?;
+    let mut costs = Costs {
+        alloc_ns: measure(prober, Probed { enter: true, ..Probed::of(freed_size) })?,
+        free_ns: measure(prober, Probed { free: true, ..Probed::of(freed_size) })?,
+        ..Costs::default()
+    };
+    if detail >= Detail::Lifetimes {
+        // Live blocks are only kept, and only taken out again, where both sides are probed.
+        let pair_ns = measure(prober, Probed { enter: true, exit: true, free: true, freed_size })?;
+        let trampoline_ns =
+            measure(prober, Probed { exit: true, ..Probed::of(freed_size) })? - costs.alloc_ns;
+        costs.return_ns = (pair_ns - costs.alloc_ns - costs.free_ns).max(trampoline_ns).max(0.0);
+    }
+    settings.sample_period_bytes = 1;
+    kernel.configure(settings)?;
+    let sampled_ns =
+        measure_calls(prober, Probed { enter: true, ..Probed::of(freed_size) }, SAMPLED_CALLS, 1)?;
+    costs.sample_ns = (sampled_ns - costs.alloc_ns).max(0.0);
+    kernel.configure(Settings::default())?;
+    Ok(costs)
+}
+
+#[derive(Clone, Copy)]
+struct Probed {
+    enter: bool,
+    exit: bool,
+    free: bool,
+    freed_size: FreedSize,
+}
+
+impl Probed {
+    fn of(freed_size: FreedSize) -> Self {
+        Self { enter: false, exit: false, free: false, freed_size }
+    }
+}
+
+/// Cost of one call pair (allocate, free) under the probes, over what it costs without.
+fn measure(prober: &Prober, probed: Probed) -> Result<f64, Error> {
+    measure_calls(prober, probed, CALLS, ROUNDS)
+}
+
+fn measure_calls(prober: &Prober, probed: Probed, calls: u32, rounds: u32) -> Result<f64, Error> {
+    let bare = best_round(calls, rounds);
+    let placed = prober.place(&plan(probed)?, Scope::Process(std::process::id()))?;
+    let with = best_round(calls, rounds);
+    // The breakpoints are gone at once; the grace period is waited for elsewhere.
+    std::thread::spawn(move || placed.remove());
+    Ok((with - bare).max(0.0))
+}
+
+/// The fastest of several rounds, per call pair.
+fn best_round(calls: u32, rounds: u32) -> f64 {
+    // Real memory, for the handler reads the word before a freed block. A word of 64 bytes reads as a small chunk.
+    let memory = vec![BLOCK_BYTES as u64; (calls as usize + 1) * BLOCK_BYTES / 8];
+    let first = memory.as_ptr() as usize + BLOCK_BYTES;
+    let round = || {
+        let before = clock::thread_cpu_ns();
+        for call in 0..calls {
+            let block =
+                stand_in_alloc(std::hint::black_box(BLOCK_BYTES), first + BLOCK_BYTES * call as usize);
+            stand_in_free(std::hint::black_box(block));
+        }
+        (clock::thread_cpu_ns() - before) as f64 / f64::from(calls)
+    };
+    (0..rounds).map(|_| round()).fold(f64::INFINITY, f64::min)
+}
+
+fn plan(probed: Probed) -> Result<Plan, Error> {
+    let alloc = Cookie {
+        op: Op::Alloc,
+        size_arg: 0,
+        count_arg: NO_ARG,
+        ptr_arg: NO_ARG,
+        freed_size: FreedSize::Unknown,
+        return_slot: 0,
+        returns: probed.exit,
+    };
+    let free = Cookie { op: Op::Free, ptr_arg: 0, freed_size: probed.freed_size, ..alloc };
+    let point = |wanted: bool, function: *const (), cookie: Cookie| -> Result<Vec<Point>, Error> {
+        if !wanted {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Point { offset: file_offset(function as u64)?, cookie: cookie.pack() }])
+    };
+    let file = FilePlan {
+        path: PathBuf::from("/proc/self/exe"),
+        key: FileKey::default(),
+        module: "waytrace".to_owned(),
+        enters: point(probed.enter, stand_in_alloc as *const (), alloc)?,
+        exits: point(probed.exit, stand_in_alloc as *const (), alloc)?,
+        frees: point(probed.free, stand_in_free as *const (), free)?,
+    };
+    Ok(Plan { files: vec![file], names: Vec::new() })
+}
+
+fn file_offset(address: u64) -> Result<u64, Error> {
+    let mappings = process::mappings(std::process::id())?;
+    let home = mappings.iter().find_map(|mapping| mapping.file_offset_of(address));
+    home.ok_or_else(|| Error::Missing("calibration function".to_owned()))
+}

@@ -1,0 +1,64 @@
+//! The clocks: `CLOCK_MONOTONIC`, the same as the kernel side's `bpf_ktime_get_ns`, and CPU time.
+
+use std::io;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+fn read(clock: libc::clockid_t) -> io::Result<u64> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid place for the result.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}
+
+/// Nanoseconds of `CLOCK_MONOTONIC`.
+pub fn monotonic_ns() -> u64 {
+    read(libc::CLOCK_MONOTONIC).unwrap_or(0)
+}
+
+/// Nanoseconds since the Unix epoch.
+pub fn unix_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+}
+
+/// CPU time of a whole process, exited threads included, up to the moment, in nanoseconds.
+///
+/// # Errors
+/// `EINVAL` once the process is gone.
+pub fn process_cpu_ns(tgid: u32) -> io::Result<u64> {
+    // include/linux/posix-timers_types.h: the complement of the pid, and CPUCLOCK_SCHED.
+    const CPUCLOCK_SCHED: libc::clockid_t = 2;
+    read((!(tgid as libc::clockid_t) << 3) | CPUCLOCK_SCHED)
+}
+
+/// CPU time of the calling process, in nanoseconds.
+pub fn own_cpu_ns() -> u64 {
+    read(libc::CLOCK_PROCESS_CPUTIME_ID).unwrap_or(0)
+}
+
+/// CPU time of the calling thread, in nanoseconds.
+pub fn thread_cpu_ns() -> u64 {
+    read(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or(0)
+}
+
+/// Largest resident set of the calling process so far, in bytes.
+pub fn own_peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_clock_reads_what_the_process_reads_of_itself() {
+        let before = own_cpu_ns();
+        let seen = process_cpu_ns(std::process::id()).unwrap();
+        assert!(seen >= before && seen <= own_cpu_ns());
+        assert!(process_cpu_ns(u32::MAX >> 4).is_err());
+    }
+}

@@ -1,0 +1,258 @@
+//! The `bpf(2)` and `perf_event_open(2)` calls aya 0.14 has no API for: loading a program for multi-uprobe links,
+//! creating those links, links to perf events with a cookie, and putting perf events into a map.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_insn};
+use perf_event_open_sys::bindings::perf_event_attr;
+use waytrace_abi::pod::Pod;
+
+const PROG_TYPE_KPROBE: u32 = 2;
+const ATTACH_PERF_EVENT: u32 = 41;
+/// `BPF_TRACE_UPROBE_MULTI`, since Linux 6.6.
+pub const ATTACH_UPROBE_MULTI: u32 = 48;
+const UPROBE_MULTI_RETURN: u32 = 1;
+
+fn zeroed() -> bpf_attr {
+    // SAFETY: `bpf_attr` is a union of integers and arrays of them; the kernel wants unused bytes to be zero.
+    unsafe { std::mem::zeroed() }
+}
+
+fn bpf(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<i64> {
+    // SAFETY: `attr` is a whole, initialised `bpf_attr`, and every pointer in it was taken from a live borrow by the
+    // caller in this module.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, command as libc::c_long, std::ptr::from_mut(attr), size_of::<bpf_attr>())
+    };
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
+    let fd = bpf(command, attr)?;
+    // SAFETY: these commands return a new descriptor that nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Loads a probe program that can be attached to many places by one link.
+///
+/// # Errors
+/// What the kernel says; `EINVAL` before Linux 6.6.
+pub fn load_multi(name: &str, instructions: &[bpf_insn]) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    let license = c"Dual MIT/GPL";
+    // SAFETY: `__bindgen_anon_3` is the view of the union BPF_PROG_LOAD uses; all of it is zero so far.
+    let load = unsafe { &mut attr.__bindgen_anon_3 };
+    load.prog_type = PROG_TYPE_KPROBE;
+    load.expected_attach_type = ATTACH_UPROBE_MULTI;
+    load.insns = instructions.as_ptr() as u64;
+    load.insn_cnt = instructions.len() as u32;
+    load.license = license.as_ptr() as u64;
+    for (to, from) in load.prog_name.iter_mut().take(15).zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+}
+
+/// Attaches a program to many offsets of one file, in one process or (`pid` 0) in all.
+///
+/// # Errors
+/// What the kernel says.
+pub fn link_multi(
+    program: BorrowedFd<'_>,
+    path: &Path,
+    offsets: &[u64],
+    cookies: &[u64],
+    pid: u32,
+    on_return: bool,
+) -> io::Result<OwnedFd> {
+    debug_assert_eq!(offsets.len(), cookies.len());
+    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
+    let mut attr = zeroed();
+    // SAFETY: `link_create` is the view of the union BPF_LINK_CREATE uses; all of it is zero so far.
+    let link = unsafe { &mut attr.link_create };
+    link.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    link.attach_type = ATTACH_UPROBE_MULTI;
+    // SAFETY: as above, for the nested union.
+    let multi = unsafe { &mut link.__bindgen_anon_3.uprobe_multi };
+    multi.path = path.as_ptr() as u64;
+    multi.offsets = offsets.as_ptr() as u64;
+    multi.cookies = cookies.as_ptr() as u64;
+    multi.cnt = offsets.len() as u32;
+    multi.flags = if on_return { UPROBE_MULTI_RETURN } else { 0 };
+    multi.pid = pid;
+    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+}
+
+/// Attaches a program to a perf event; the handler sees `cookie`.
+///
+/// # Errors
+/// What the kernel says.
+pub fn link_perf_event(program: BorrowedFd<'_>, event: BorrowedFd<'_>, cookie: u64) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    // SAFETY: as in `link_multi`.
+    let link = unsafe { &mut attr.link_create };
+    link.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    link.__bindgen_anon_2.target_fd = event.as_raw_fd() as u32;
+    link.attach_type = ATTACH_PERF_EVENT;
+    link.__bindgen_anon_3.perf_event.bpf_cookie = cookie;
+    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+}
+
+/// Puts a perf event into a `PERF_EVENT_ARRAY` map.
+///
+/// # Errors
+/// What the kernel says.
+pub fn set_perf_event(map: BorrowedFd<'_>, index: u32, event: BorrowedFd<'_>) -> io::Result<()> {
+    let value = event.as_raw_fd();
+    let mut attr = zeroed();
+    // SAFETY: `__bindgen_anon_2` is the view of the union map element commands use.
+    let update = unsafe { &mut attr.__bindgen_anon_2 };
+    update.map_fd = map.as_raw_fd() as u32;
+    update.key = std::ptr::from_ref(&index) as u64;
+    update.__bindgen_anon_1.value = std::ptr::from_ref(&value) as u64;
+    bpf(bpf_cmd::BPF_MAP_UPDATE_ELEM, &mut attr).map(drop)
+}
+
+/// Reads a whole hash map in batches. An entry that comes or goes meanwhile may or may not be among them.
+///
+/// # Errors
+/// What the kernel says.
+pub fn lookup_all<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>> {
+    const BATCH: usize = 512;
+    let mut all = Vec::new();
+    // The kernel keeps its place in as many bytes as a key has, at least four.
+    let (mut place, mut next) = (vec![0u8; size_of::<K>().max(4)], vec![0u8; size_of::<K>().max(4)]);
+    let mut started = false;
+    let mut keys = vec![std::mem::MaybeUninit::<K>::uninit(); BATCH];
+    let mut values = vec![std::mem::MaybeUninit::<V>::uninit(); BATCH];
+    loop {
+        let mut attr = zeroed();
+        // SAFETY: `batch` is the view of the union the batch commands use.
+        let batch = unsafe { &mut attr.batch };
+        batch.in_batch = if started { place.as_ptr() as u64 } else { 0 };
+        batch.out_batch = next.as_mut_ptr() as u64;
+        batch.keys = keys.as_mut_ptr() as u64;
+        batch.values = values.as_mut_ptr() as u64;
+        batch.count = BATCH as u32;
+        batch.map_fd = map.as_raw_fd() as u32;
+        let result = bpf(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr);
+        let done = match result {
+            Ok(_) => false,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => true,
+            Err(error) => return Err(error),
+        };
+        // SAFETY: the kernel wrote the count back into the same view, and filled that many keys and values.
+        let count = unsafe { attr.batch.count } as usize;
+        for (key, value) in keys.iter().zip(&values).take(count) {
+            // SAFETY: as above; `Pod` types take any bits.
+            all.push(unsafe { (key.assume_init(), value.assume_init()) });
+        }
+        if done {
+            return Ok(all);
+        }
+        std::mem::swap(&mut place, &mut next);
+        started = true;
+    }
+}
+
+/// An array map seen through memory. The kernel side may write it at any time.
+pub struct View {
+    start: *mut libc::c_void,
+    bytes: usize,
+}
+
+impl View {
+    /// Maps the first `bytes` of a mappable array map, for reading.
+    ///
+    /// # Errors
+    /// What the kernel says.
+    pub fn new(map: BorrowedFd<'_>, bytes: usize) -> io::Result<Self> {
+        let page = 4096;
+        let bytes = bytes.next_multiple_of(page);
+        // SAFETY: a fresh mapping at an address the kernel chooses; nothing of ours lies there.
+        let start = unsafe {
+            libc::mmap(std::ptr::null_mut(), bytes, libc::PROT_READ, libc::MAP_SHARED, map.as_raw_fd(), 0)
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self { start, bytes })
+    }
+
+    /// Element `index` of an array of `T`; `None` beyond the end.
+    pub fn at<T: Pod>(&self, index: usize) -> Option<T> {
+        let within = index.checked_add(1)?.checked_mul(size_of::<T>())? <= self.bytes;
+        // SAFETY: within the mapping, which lives as long as `self`; `T: Pod` takes any bits, torn ones included.
+        within.then(|| unsafe { self.start.cast::<T>().add(index).read_volatile() })
+    }
+
+    /// All of it as words.
+    pub fn words(&self) -> impl Iterator<Item = u64> + '_ {
+        (0..self.bytes / 8).map_while(|index| self.at(index))
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is ours, of this length, and no reference into it is left.
+        unsafe { libc::munmap(self.start, self.bytes) };
+    }
+}
+
+/// Opens a uprobe as a perf event: the way of kernels before 6.6. `kind` is the type of the `uprobe` PMU.
+///
+/// # Errors
+/// What the kernel says.
+pub fn open_uprobe(
+    kind: u32,
+    path: &Path,
+    offset: u64,
+    pid: Option<u32>,
+    on_return: bool,
+) -> io::Result<OwnedFd> {
+    const RETURN_BIT: u64 = 1;
+    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
+    let mut attr = perf_event_attr::default();
+    attr.type_ = kind;
+    attr.config = if on_return { RETURN_BIT } else { 0 };
+    attr.config1 = path.as_ptr() as u64;
+    attr.config2 = offset;
+    let (pid, cpu) = pid.map_or((-1, 0), |pid| (pid as libc::c_int, -1));
+    open_perf_event(&mut attr, pid, cpu)
+}
+
+/// Opens a tracepoint for one CPU and all processes.
+///
+/// # Errors
+/// What the kernel says.
+pub fn open_tracepoint(id: u64) -> io::Result<OwnedFd> {
+    const TYPE_TRACEPOINT: u32 = 2;
+    let mut attr = perf_event_attr::default();
+    attr.type_ = TYPE_TRACEPOINT;
+    attr.config = id;
+    open_perf_event(&mut attr, -1, 0)
+}
+
+fn open_perf_event(attr: &mut perf_event_attr, pid: libc::c_int, cpu: libc::c_int) -> io::Result<OwnedFd> {
+    const FLAG_FD_CLOEXEC: libc::c_ulong = 8;
+    attr.size = size_of::<perf_event_attr>() as u32;
+    // SAFETY: `attr` is as long as the size it declares, and what it points to outlives the call.
+    let fd = unsafe {
+        libc::syscall(
+            libc::SYS_perf_event_open,
+            std::ptr::from_mut(attr),
+            pid,
+            cpu,
+            -1 as libc::c_int,
+            FLAG_FD_CLOEXEC,
+        )
+    };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call returned a new descriptor that nothing else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}

@@ -1,0 +1,21 @@
+//! The eBPF session: load, attach, drain, decode, and what becomes of it window by window.
+//!
+//! * [`kernel`] – the kernel part: loading, maps, the system calls aya has no API for
+//! * [`probes`] – uprobes on allocator functions; [`budget`] – probing in windows held to a budget
+//! * [`collect`] – collectors; [`stacks`], [`names`] – unwinding and naming, off the drain path
+//! * [`session`] – one attach-to-detach, from which the command line takes its batches
+
+pub mod budget;
+pub mod calibrate;
+pub mod clock;
+pub mod collect;
+pub mod error;
+pub mod kernel;
+pub mod names;
+pub mod probes;
+pub mod record;
+pub mod session;
+pub mod stacks;
+
+pub use error::Error;
+pub use kernel::kernel_part_present;

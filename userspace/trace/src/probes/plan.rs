@@ -1,0 +1,191 @@
+//! From the allocation functions of a process to the probes of a run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use waytrace_abi::cookie::{Cookie, FreedSize as AbiFreedSize, NO_ARG, Op};
+use waytrace_image::allocators::{Action, AllocFn, AllocatorMap, FileKey, FreedSize, ProbePoint, Register};
+
+/// How much every call is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Count, size and caller: one trap a call. A call that fails cannot be told from one that succeeds.
+    Counts,
+    /// Also the block: live bytes, peak, lifetimes. One more trap for each allocation.
+    Lifetimes,
+    /// Also the stack of every call, by frame pointer.
+    Stacks,
+}
+
+/// One place to probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// Offset in the file.
+    pub offset: u64,
+    /// What the handler is told.
+    pub cookie: u64,
+}
+
+/// All probes of one file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FilePlan {
+    /// Path that opens the file from here.
+    pub path: PathBuf,
+    /// The same file whatever it is called.
+    pub key: FileKey,
+    /// File name, for messages.
+    pub module: String,
+    /// Entries of allocating functions.
+    pub enters: Vec<Point>,
+    /// Returns of allocating functions.
+    pub exits: Vec<Point>,
+    /// Freeing functions.
+    pub frees: Vec<Point>,
+}
+
+/// All probes of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// By file.
+    pub files: Vec<FilePlan>,
+    /// `module:function+offset` of each probe, ` (single-stepped)` where it is expensive.
+    pub names: Vec<String>,
+}
+
+impl Plan {
+    /// The probes for the functions found.
+    pub fn new(map: &AllocatorMap, detail: Detail) -> Self {
+        let mut files: BTreeMap<FileKeyOrder, FilePlan> = BTreeMap::new();
+        let mut names = Vec::with_capacity(map.probes.len());
+        for point in &map.probes {
+            let file = files.entry(order(point.key)).or_default();
+            file.path.clone_from(&point.path);
+            file.module.clone_from(&point.module);
+            file.key = point.key;
+            add(file, point, detail);
+            names.push(name(point));
+        }
+        Self { files: files.into_values().collect(), names }
+    }
+}
+
+impl Plan {
+    /// Adds another process's probes, and returns them all.
+    pub fn merge(&mut self, other: Self) -> Self {
+        let all = other.clone();
+        self.add_missing(other);
+        all
+    }
+
+    /// Adds the probes that are not there yet, and returns just these.
+    pub fn add_missing(&mut self, other: Self) -> Self {
+        let mut fresh = Self::default();
+        for mut file in other.files {
+            if let Some(known) = self.files.iter_mut().find(|known| known.key == file.key) {
+                for (ours, theirs) in [
+                    (&mut known.enters, &mut file.enters),
+                    (&mut known.exits, &mut file.exits),
+                    (&mut known.frees, &mut file.frees),
+                ] {
+                    theirs.retain(|point| !ours.contains(point));
+                    ours.extend_from_slice(theirs);
+                }
+            } else {
+                self.files.push(file.clone());
+            }
+            if !(file.enters.is_empty() && file.exits.is_empty() && file.frees.is_empty()) {
+                fresh.files.push(file);
+            }
+        }
+        fresh.names = other.names.into_iter().filter(|name| !self.names.contains(name)).collect();
+        self.names.extend(fresh.names.iter().cloned());
+        fresh
+    }
+
+    /// Takes out what could not be placed after all.
+    pub fn forget(&mut self, lost: &Self) {
+        for file in &lost.files {
+            if let Some(known) = self.files.iter_mut().find(|known| known.key == file.key) {
+                known.enters.retain(|point| !file.enters.contains(point));
+                known.exits.retain(|point| !file.exits.contains(point));
+                known.frees.retain(|point| !file.frees.contains(point));
+            }
+        }
+        self.names.retain(|name| !lost.names.contains(name));
+    }
+
+    /// Only the allocating functions.
+    pub fn allocs(&self) -> Self {
+        let mut plan = self.clone();
+        plan.files.iter_mut().for_each(|file| file.frees.clear());
+        plan
+    }
+
+    /// Only the freeing functions.
+    pub fn frees(&self) -> Self {
+        let mut plan = self.clone();
+        plan.files.iter_mut().for_each(|file| {
+            file.enters.clear();
+            file.exits.clear();
+        });
+        plan
+    }
+}
+
+type FileKeyOrder = ((u32, u32), u64);
+
+fn order(key: FileKey) -> FileKeyOrder {
+    (key.dev, key.inode)
+}
+
+fn name(point: &ProbePoint) -> String {
+    let stepped = if point.single_stepped { " (single-stepped)" } else { "" };
+    format!("{}:{}+{:#x}{stepped}", point.module, point.function, point.function_offset)
+}
+
+fn add(file: &mut FilePlan, point: &ProbePoint, detail: Detail) {
+    let returns = needs_return(point.kind, detail);
+    let cookie = cookie(point, returns).pack();
+    let entry = Point { offset: point.file_offset, cookie };
+    if point.kind.is_free() {
+        file.frees.push(entry);
+        return;
+    }
+    file.enters.push(entry);
+    if returns {
+        file.exits.push(Point { offset: point.return_file_offset(), cookie });
+    }
+}
+
+/// Plain allocations can be counted on entry. A resize must be seen to return to know whether the block moved, and
+/// functions that may call another probed one must be seen to return to know what is nested in them.
+pub fn needs_return(kind: AllocFn, detail: Detail) -> bool {
+    match kind {
+        AllocFn::Malloc | AllocFn::Calloc | AllocFn::New | AllocFn::RustAlloc | AllocFn::RustAllocZeroed => {
+            detail >= Detail::Lifetimes
+        }
+        _ => kind.takes_return(),
+    }
+}
+
+fn cookie(point: &ProbePoint, returns: bool) -> Cookie {
+    let argument = |register: Option<Register>| register.map_or(NO_ARG, Register::number);
+    Cookie {
+        op: match point.kind.action() {
+            Action::Alloc => Op::Alloc,
+            Action::AllocOut => Op::AllocOut,
+            Action::Realloc => Op::Realloc,
+            Action::Free => Op::Free,
+        },
+        size_arg: argument(point.arguments.size),
+        count_arg: argument(point.arguments.count),
+        ptr_arg: argument(point.arguments.pointer),
+        freed_size: match point.freed_size() {
+            FreedSize::Unknown => AbiFreedSize::Unknown,
+            FreedSize::GlibcChunk => AbiFreedSize::GlibcChunk,
+            FreedSize::SizedArg => AbiFreedSize::Argument,
+        },
+        return_slot: point.return_slot,
+        returns,
+    }
+}

@@ -1,0 +1,282 @@
+//! The beginning of a session: what can be measured is found, the kernel part is loaded and aimed, collectors start.
+
+use waytrace_abi::allocation::Peak;
+use waytrace_abi::cookie::FreedSize;
+use waytrace_abi::settings::Settings;
+use waytrace_hw::Machine;
+use waytrace_hw::events::{EventSpec, PerfAttr, Source};
+use waytrace_image::allocators::{self, AllocatorMap};
+use waytrace_image::process;
+use waytrace_model::collector::{CollectorReport, Loss, Status};
+
+use super::sampling::Sampling;
+use super::wrappers::{call_places, enter_wrappers};
+use super::{AllocationMode, Gathered, Probes, Request, Session};
+use crate::budget::Budgeted;
+use crate::collect::allocations::Baseline;
+use crate::collect::mappings::{self, Mappings};
+use crate::collect::perf::Perf;
+use crate::collect::phases::Phases;
+use crate::collect::tasks::Tasks;
+use crate::kernel::{Constants, Kernel};
+use crate::probes::{Detail, Placed, Plan, Prober};
+use crate::stacks::Worker;
+use crate::{Error, calibrate, clock};
+
+impl Session {
+    /// Loads the kernel part and attaches every collector that can run.
+    ///
+    /// # Errors
+    /// When nothing can be attached, or a collector asked for by name cannot run.
+    pub fn attach(request: Request) -> Result<Self, Error> {
+        let began_ns = clock::monotonic_ns();
+        let own_cpu_start_ns = clock::own_cpu_ns();
+        let mut collectors = Vec::new();
+        let found = find_allocators(&request, &mut collectors)?;
+        let (task_events, perf_events) = split_events(request.events.as_deref().unwrap_or_default());
+        let mut kernel = Kernel::load(&constants(&request, &found, perf_events.len()))?;
+        if !kernel.sees_own_id()? {
+            return Err(Error::PidNamespace);
+        }
+        let (prober, costs) = if found.is_empty() {
+            (None, calibrate::Costs::default())
+        } else {
+            let prober = Prober::new(&mut kernel)?;
+            let costs = calibrate::run(&mut kernel, &prober, request.detail(), freed_size(&found))?;
+            (Some(prober), costs)
+        };
+        let mut ring = kernel.take_ring()?;
+        while ring.next().is_some() {}
+        let mut settings = Settings::default();
+        aim(&mut kernel, &request, &mut settings)?;
+        for tracepoint in ["fork", "exec", "exit"] {
+            let program = match tracepoint {
+                "fork" => "task_forked",
+                "exec" => "task_executed",
+                _ => "task_exited",
+            };
+            kernel.attach_raw_tracepoint(program, &format!("sched_process_{tracepoint}"))?;
+        }
+        let machine = Machine::live();
+        let perf = start_perf(&mut kernel, &request, &perf_events, &machine, &mut collectors)?;
+        let mapping_links = start_mappings(&mut kernel, &request, &machine, &mut collectors)?;
+        let stacks = request.allocations.map(|_| Worker::start()).transpose();
+        let mut stacks = stacks.map_err(Error::syscall("starting the stack worker"))?;
+        if let Some(worker) = &mut stacks {
+            request.tgids.iter().for_each(|&tgid| worker.sync(tgid));
+        }
+        settings.run_start_ns = clock::monotonic_ns();
+        let sampling = request.allocations.map(|_| Sampling::new(&mut settings));
+        kernel.configure(settings)?;
+        let baseline = Baseline::take(&mut kernel)?;
+        let loss_baseline = kernel.losses()?;
+        kernel.clear_peak()?;
+        let mut tasks = Tasks::new(task_events, request.only_tid);
+        let threads = tasks.begin(&mut kernel, settings.run_start_ns)?;
+        let phases = start_phases(&mut kernel, &request, &perf_events)?;
+        let probes = place(&mut kernel, &request, found, prober, &costs)?;
+        let mut session = Self {
+            last: baseline.sums,
+            kernel,
+            ring,
+            start_ns: settings.run_start_ns,
+            windows: 0,
+            window_start_ns: settings.run_start_ns,
+            tasks,
+            perf,
+            phases,
+            sampling,
+            _mappings: mapping_links,
+            probes,
+            stacks,
+            baseline,
+            loss_baseline,
+            gathered: Gathered::default(),
+            pending: None,
+            collectors,
+            loss: Loss::default(),
+            costs,
+            own_cpu_start_ns,
+            attach_ns: clock::monotonic_ns() - began_ns,
+            request,
+        };
+        session.last.peak = Peak::default();
+        session.gathered.brought.threads = threads;
+        Ok(session)
+    }
+}
+
+type Found = Vec<(u32, AllocatorMap, Vec<process::Mapping>)>;
+
+fn find_allocators(request: &Request, collectors: &mut Vec<CollectorReport>) -> Result<Found, Error> {
+    let mut found = Vec::new();
+    if request.allocations.is_none() {
+        return Ok(found);
+    }
+    let mut failure = None;
+    for &tgid in &request.tgids {
+        let mappings = process::mappings(tgid)?;
+        let map = if request.starting {
+            let program = process::inspect(tgid)?.exe;
+            allocators::find_for_command(&program, &|name| std::env::var_os(name))
+        } else {
+            allocators::find(tgid, &mappings)
+        };
+        match map {
+            Ok(map) => found.push((tgid, map, mappings)),
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        Some(error) if found.is_empty() && request.explicit => Err(error.into()),
+        Some(error) if found.is_empty() => {
+            collectors.push(report("allocations", Status::Skipped, Some(error.to_string())));
+            Ok(found)
+        }
+        _ => {
+            collectors.push(report("allocations", Status::Ran, None));
+            Ok(found)
+        }
+    }
+}
+
+/// How the targets' allocators tell the size of a freed block, where all tell it alike.
+fn freed_size(found: &Found) -> FreedSize {
+    let mut frees = found.iter().flat_map(|(_, map, _)| &map.probes).filter(|point| point.kind.is_free());
+    let all_glibc = frees.all(|point| point.freed_size() == allocators::FreedSize::GlibcChunk);
+    if all_glibc { FreedSize::GlibcChunk } else { FreedSize::Unknown }
+}
+
+fn report(name: &str, status: Status, reason: Option<String>) -> CollectorReport {
+    CollectorReport { name: name.to_owned(), status, reason }
+}
+
+type TaskEvents = Vec<(waytrace_hw::events::TaskCounter, u16)>;
+type PerfEvents = Vec<(PerfAttr, u16)>;
+
+fn split_events(events: &[EventSpec]) -> (TaskEvents, PerfEvents) {
+    let (mut task, mut perf) = (Vec::new(), Vec::new());
+    for (position, event) in events.iter().enumerate() {
+        match &event.source {
+            Source::Task(counter) => task.push((*counter, position as u16)),
+            Source::Perf(attr) => perf.push((attr.clone(), position as u16)),
+        }
+    }
+    (task, perf)
+}
+
+fn constants(request: &Request, found: &Found, event_count: usize) -> Constants {
+    let (lifetimes, min_traced_bytes) = match request.allocations {
+        Some(AllocationMode::Exact { detail, min_traced_bytes }) => {
+            (detail >= Detail::Lifetimes, min_traced_bytes)
+        }
+        _ => (false, u64::MAX),
+    };
+    Constants {
+        follow_forks: request.follow_forks,
+        lifetimes,
+        every_stack: request.detail() >= Detail::Stacks,
+        min_traced_bytes,
+        wrappers_present: request.follow_forks
+            || found.iter().any(|(_, map, _)| !call_places(map, request.detail()).is_empty()),
+        event_count: event_count.min(Perf::MAX) as u32,
+        interval_ns: request.interval_ns,
+        phases: request.phases.is_some(),
+        max_live: if lifetimes { request.max_live } else { 1 },
+        ring_bytes: request.ring_bytes,
+    }
+}
+
+/// Tells the kernel part who the targets are, and what it needs to know of them.
+fn aim(kernel: &mut Kernel, request: &Request, settings: &mut Settings) -> Result<(), Error> {
+    settings.only_tid = request.only_tid.unwrap_or(0);
+    if let ([tgid], false) = (&request.tgids[..], request.follow_forks) {
+        settings.single_tgid = *tgid;
+    }
+    for &tgid in &request.tgids {
+        kernel.add_target(tgid)?;
+        let mappings = process::mappings(tgid)?;
+        if let Some(end) = mappings::heap_end(tgid, &mappings) {
+            kernel.set_heap_end(tgid, end)?;
+        }
+    }
+    kernel.configure(*settings)
+}
+
+fn start_perf(
+    kernel: &mut Kernel,
+    request: &Request,
+    events: &[(PerfAttr, u16)],
+    machine: &Machine,
+    collectors: &mut Vec<CollectorReport>,
+) -> Result<Option<Perf>, Error> {
+    if request.events.is_some() {
+        collectors.push(report("counters", Status::Ran, None));
+    }
+    // The budget is in CPU time of the target, which the switch program keeps; so are phases.
+    let budgeted = matches!(request.allocations, Some(AllocationMode::Budgeted { .. }));
+    if events.is_empty() && !budgeted && request.phases.is_none() {
+        return Ok(None);
+    }
+    let cpus = waytrace_hw::topology::cpus_online(machine.root())?;
+    Perf::start(kernel, events, &cpus, request.interval_ns, request.only_tid).map(Some)
+}
+
+fn start_phases(
+    kernel: &mut Kernel,
+    request: &Request,
+    events: &[(PerfAttr, u16)],
+) -> Result<Option<Phases>, Error> {
+    let Some(event) = &request.phases else { return Ok(None) };
+    let positions = events.iter().map(|(_, position)| *position).collect();
+    Phases::start(kernel, event, &request.tgids, request.only_tid, request.follow_forks, positions).map(Some)
+}
+
+fn start_mappings(
+    kernel: &mut Kernel,
+    request: &Request,
+    machine: &Machine,
+    collectors: &mut Vec<CollectorReport>,
+) -> Result<Option<Mappings>, Error> {
+    if request.allocations.is_none() {
+        return Ok(None);
+    }
+    match Mappings::start(kernel, machine) {
+        Ok(mappings) => {
+            collectors.push(report("mappings", Status::Ran, None));
+            Ok(Some(mappings))
+        }
+        Err(error) => {
+            collectors.push(report("mappings", Status::Skipped, Some(error.to_string())));
+            Ok(None)
+        }
+    }
+}
+
+fn place(
+    kernel: &mut Kernel,
+    request: &Request,
+    found: Found,
+    prober: Option<Prober>,
+    costs: &calibrate::Costs,
+) -> Result<Probes, Error> {
+    let (Some(mode), Some(prober)) = (request.allocations, prober) else { return Ok(Probes::None) };
+    for (_, map, mappings) in &found {
+        enter_wrappers(kernel, map, mappings, request.detail())?;
+    }
+    match mode {
+        AllocationMode::Exact { detail, .. } => {
+            let (mut plan, mut placed) = (Plan::default(), Placed::default());
+            for (tgid, map, _) in &found {
+                let own = Plan::new(map, detail);
+                let fresh = if request.follow_forks { plan.add_missing(own) } else { plan.merge(own) };
+                placed.extend(prober.place(&fresh, request.scope(*tgid))?);
+            }
+            Ok(Probes::Exact { detail, prober, plan, placed })
+        }
+        AllocationMode::Budgeted { budget_pct } => {
+            let maps = found.into_iter().map(|(tgid, map, _)| (tgid, map)).collect();
+            Ok(Probes::Budgeted(Box::new(Budgeted::start(kernel, prober, maps, budget_pct, *costs)?)))
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The end of a session: probes go, sites and stacks get their names, and what it all cost is said.
+
+use waytrace_abi::allocation::{NO_STACK, Site};
+use waytrace_model::allocation::{AllocationTotals, TracedAllocation};
+use waytrace_model::batch::{Batch, Epilogue};
+use waytrace_model::collector::Overhead;
+use waytrace_model::run::EndedBy;
+
+use super::{AllocationMode, Probes, Session, sliver};
+use crate::collect::allocations::{self, Baseline, Scale};
+use crate::names::Names;
+use crate::probes::Detail;
+use crate::stacks::Stacks;
+use crate::{Error, clock};
+
+/// Most of its CPU time a target can be said to have spent on probes.
+const MOST_COST_RATIO: f64 = 0.999;
+
+impl Session {
+    /// Detaches, names what was found, and closes the run. The batches are those of the last windows.
+    ///
+    /// # Errors
+    /// When the kernel part cannot be read.
+    pub fn finish(mut self, ended_by: EndedBy) -> Result<(Vec<Batch>, Epilogue), Error> {
+        let mut batches: Vec<Batch> = self.close_window()?.into_iter().collect();
+        let end_ns = self.window_start_ns;
+        // Segments that run now are closed by the timer within a window; what belongs to later ones is left out.
+        let end_window = (end_ns - self.start_ns).div_ceil(self.request.interval_ns.max(1));
+        // Totals and sites are read when no probe is left that could change them in between.
+        let probes = std::mem::replace(&mut self.probes, Probes::None).removed();
+        let after = Baseline::take(&mut self.kernel)?;
+        let own = self.own_sites()?;
+        let measured = Measured { after, end_ns };
+        let (allocations, scale, detail, cost_ns) = self.conclude(probes, &measured)?;
+        self.drain()?;
+        self.add_perf_readings(end_window, None)?;
+        if let Some(last) = &mut self.pending {
+            last.phases.append(&mut self.gathered.phases);
+        }
+        batches.extend(self.pending.take());
+        sliver::join(&mut batches, self.request.interval_ns);
+        let (mut stacks, dropped) = match self.stacks.take() {
+            Some(worker) => worker.finish(),
+            None => Default::default(),
+        };
+        self.loss.add("stack_missing", dropped);
+        self.loss.add("walk_truncated", stacks.truncated_count);
+        for ((name, now), before) in
+            waytrace_abi::loss::NAMES.iter().zip(self.kernel.losses()?).zip(self.loss_baseline)
+        {
+            self.loss.add(name, now - before);
+        }
+        self.take_stacks(&own, &mut stacks)?;
+        let callers = own.iter().filter(|site| site.alloc_count > 0);
+        let names = Names::resolve(&stacks, callers.map(|site| (site.tgid, allocations::call_address(site))));
+        let peak_epoch = measured.after.sums.peak.epoch;
+        let named = allocations::sites(&own, peak_epoch, detail, &names, &stacks, scale);
+        let traced = self.traced(&named)?;
+        let totals = allocations.map(|mut totals| {
+            totals.temporary_count = totals
+                .temporary_count
+                .map(|_| named.sites.iter().filter_map(|site| site.temporary_count).sum());
+            totals
+        });
+        let overhead = self.overhead(cost_ns, &measured);
+        let epilogue = Epilogue {
+            duration_ns: end_ns - self.start_ns,
+            ended_by,
+            exit_code: None,
+            collectors: self.collectors,
+            allocations: totals,
+            sites: named.sites,
+            traced,
+            stacks: stacks.quality,
+            loss: self.loss,
+            overhead,
+        };
+        Ok((batches, epilogue))
+    }
+
+    /// Sites of the targets; the calibration's own is emptied.
+    fn own_sites(&mut self) -> Result<Vec<Site>, Error> {
+        let mut sites = self.kernel.sites()?;
+        for site in sites.iter_mut().filter(|site| site.tgid == std::process::id()) {
+            *site = Site::default();
+        }
+        Ok(sites)
+    }
+
+    /// With every call's stack at hand, those take the place of the samples.
+    fn take_stacks(&mut self, sites: &[Site], stacks: &mut Stacks) -> Result<(), Error> {
+        if self.request.detail() < Detail::Stacks {
+            return Ok(());
+        }
+        stacks.counts.clear();
+        for (index, site) in sites.iter().enumerate() {
+            if site.stack == NO_STACK || site.alloc_count == 0 {
+                continue;
+            }
+            // The first address is the probed function itself; its caller is known for certain from the call.
+            let outer =
+                self.kernel.stack(site.stack)?.into_iter().skip(1).map(|address| address.saturating_sub(1));
+            let caller = allocations::call_address(site);
+            let addresses =
+                std::iter::once(caller).chain(outer.skip_while(|&address| address == caller)).collect();
+            stacks.counts.insert((index as u32, addresses), site.alloc_count);
+            stacks.tgids.insert(index as u32, site.tgid);
+        }
+        Ok(())
+    }
+
+    fn traced(&mut self, named: &allocations::Sites) -> Result<Vec<TracedAllocation>, Error> {
+        let Some(AllocationMode::Exact { detail: Detail::Lifetimes | Detail::Stacks, min_traced_bytes }) =
+            self.request.allocations
+        else {
+            return Ok(Vec::new());
+        };
+        let mut traced: Vec<_> = std::mem::take(&mut self.gathered.traced)
+            .iter()
+            .map(|record| allocations::traced(record, self.start_ns, &named.positions))
+            .collect();
+        let live = self.kernel.live_blocks(min_traced_bytes)?;
+        traced.extend(allocations::remaining(&live, self.start_ns, &named.positions));
+        traced.sort_by_key(|block| block.from_ns.or(block.to_ns));
+        Ok(traced)
+    }
+}
+
+struct Measured {
+    after: Baseline,
+    end_ns: u64,
+}
+
+type Conclusion = (Option<AllocationTotals>, Scale, Detail, f64);
+
+impl Session {
+    /// Ends the allocation side: totals, what counted calls are to be multiplied by, detail, and the cost to the
+    /// target in nanoseconds of CPU time.
+    fn conclude(&mut self, probes: Probes, measured: &Measured) -> Result<Conclusion, Error> {
+        let (before, after) = (&self.baseline.sums, &measured.after.sums);
+        let cost_ns = self.costs.between(&before.totals, &after.totals);
+        Ok(match probes {
+            Probes::None => {
+                let totals = self._mappings.is_some().then(|| AllocationTotals {
+                    mmap_bytes: after.maps.added_bytes - before.maps.added_bytes,
+                    munmap_bytes: after.maps.removed_bytes - before.maps.removed_bytes,
+                    null_reason: Some("no allocator was probed".to_owned()),
+                    ..Default::default()
+                });
+                (totals, Scale::ONE, Detail::Counts, cost_ns)
+            }
+            Probes::Exact { detail, plan, .. } => {
+                let mut totals = allocations::totals(detail, &self.baseline, &measured.after, 0);
+                totals.probes = plan.names;
+                (Some(totals), Scale::ONE, detail, cost_ns)
+            }
+            Probes::Budgeted(budgeted) => {
+                let concluded = budgeted.finish(&self.baseline, &measured.after);
+                self.loss.add("windows_unusable", concluded.unusable_windows);
+                (Some(concluded.totals), concluded.scale, Detail::Counts, cost_ns)
+            }
+        })
+    }
+
+    fn overhead(&self, cost_ns: f64, measured: &Measured) -> Overhead {
+        let before = &self.baseline.sums.totals;
+        let after = &measured.after.sums.totals;
+        let run_ns = (measured.end_ns - self.start_ns).max(1) as f64;
+        let target_ns = self.tasks.cpu_ns() as f64;
+        let budget_pct = match self.request.allocations {
+            Some(AllocationMode::Budgeted { budget_pct }) => Some(budget_pct),
+            _ => None,
+        };
+        // Calibration may exceed what the target really paid; it cannot have paid all its time.
+        let cost_ns = cost_ns.min(MOST_COST_RATIO * target_ns);
+        let undisturbed_ns = target_ns - cost_ns;
+        Overhead {
+            budget_pct,
+            target_pct: (undisturbed_ns > 0.0).then(|| 100.0 * cost_ns / undisturbed_ns),
+            tool_cpu_pct: Some(
+                100.0 * clock::own_cpu_ns().saturating_sub(self.own_cpu_start_ns) as f64 / run_ns,
+            ),
+            tool_rss_bytes: clock::own_peak_rss_bytes(),
+            probe_hit_ns: Some(self.costs.alloc_ns),
+            probe_hits_count: after.hit_count - before.hit_count,
+            attach_ns: Some(self.attach_ns),
+        }
+    }
+}
