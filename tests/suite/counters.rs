@@ -90,6 +90,39 @@ fn only_the_events_asked_for() {
     }
 }
 
+/// Events of one PMU are counted as a group: its members are read as exactly as its leader.
+#[test]
+fn a_group_of_perf_events_counts_known_faults() {
+    let _turn = or_skip!(live::turn());
+    let measured = or_skip!(measured(&["--events", "page-faults:u,minor-faults:u,major-faults:u"]));
+    for truth in &measured.truth.threads {
+        let counters = &thread(&measured.report, truth.tid).counters;
+        for (event, faults) in [
+            ("page-faults:u", truth.touched_pages + truth.major_faults),
+            ("minor-faults:u", truth.touched_pages),
+            ("major-faults:u", truth.major_faults),
+        ] {
+            assert_eq!(counter(counters, event), faults, "{event} of thread {}", truth.tid);
+        }
+        assert!(counters.iter().all(|c| c.time_running_ns > 0 && !c.multiplexed), "{counters:#?}");
+    }
+}
+
+/// The name resolves, and the kernel has no such counter.
+#[test]
+fn a_named_event_the_kernel_refuses() {
+    let _turn = or_skip!(live::turn());
+    let has_msr = std::path::Path::new("/sys/bus/event_source/devices/msr").exists();
+    or_skip!(has_msr.then_some(()).ok_or("this machine has no msr PMU"));
+    let workload = or_skip!(Start::plain("sites.c")).spawn();
+    let store = crate::harness::waytrace::Store::new();
+    let pid = workload.pid().to_string();
+    let refused = store.run(&["profile", "--pid", &pid, "--events", "task-clock,msr/event=0x3f/"]);
+    assert_eq!((refused.code, refused.complaints().len()), (2, 1), "{refused:#?}");
+    assert!(refused.stderr.contains("`msr/event=0x3f/` on CPU 0") && refused.stderr.contains("os error"));
+    assert_eq!(store.run_count(), 0);
+}
+
 /// Asked for by name and not there is an error that names it; not asked for, it is left out.
 #[test]
 fn hardware_events_where_there_is_no_hardware() {

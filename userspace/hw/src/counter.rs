@@ -1,6 +1,6 @@
-//! Opening perf events: per CPU counters of whatever runs there and the timer that closes windows, per thread samplers.
+//! Opening perf events: the timer that closes windows, samplers of threads, and what all of them have in common.
 //!
-//! Does not read at context switches nor attach programs: the descriptor goes to `trace`, which does.
+//! Counters of CPUs are opened in groups, by [`crate::group`]. Does not read at context switches nor attach programs: the descriptor goes to `trace`, which does.
 //! Source: `perf_event_open(2)`.
 
 use std::io;
@@ -16,21 +16,12 @@ pub const TIMER_PERIOD_NS: std::ops::RangeInclusive<u64> = 10_000..=i64::MAX as 
 
 const TYPE_SOFTWARE: u32 = 1;
 
-/// Opens a counter of everything that runs on `cpu`. It counts from now on, and its readings carry the times it was
-/// enabled and running. Closing it ends it, unless a BPF map still holds it.
-///
-/// # Errors
-/// [`Error::NotOnCpu`], [`Error::PerfPermission`], [`Error::EventUnsupported`], [`Error::PerfOpen`].
-pub fn open_on_cpu(attr: &PerfAttr, cpu: u32) -> Result<Counter, Error> {
-    let what = describe(attr, cpu);
-    builder(attr, cpu)?.enabled(true).build().map_err(|source| open_error(what, source))
-}
-
 /// Opens a timer that overflows every `period_ns` of wall time on `cpu`, idle or not. It is stopped: attach a program,
 /// then call [`Counter::enable`].
 ///
 /// # Errors
-/// [`Error::TimerPeriod`] outside [`TIMER_PERIOD_NS`], else as [`open_on_cpu`].
+/// [`Error::TimerPeriod`] outside [`TIMER_PERIOD_NS`], [`Error::PerfPermission`], [`Error::EventUnsupported`],
+/// [`Error::PerfOpen`].
 pub fn open_timer(cpu: u32, period_ns: u64) -> Result<Counter, Error> {
     if !TIMER_PERIOD_NS.contains(&period_ns) {
         return Err(Error::TimerPeriod { period_ns });
@@ -114,6 +105,7 @@ mod tests {
 
     use super::*;
     use crate::events::{Source, resolve};
+    use crate::group::{PerfEvents, open_groups};
     use crate::{Machine, topology};
 
     fn attr(name: &str) -> PerfAttr {
@@ -126,8 +118,8 @@ mod tests {
     /// The counter, or a printed SKIP where this process may not open it.
     fn open(name: &str) -> Option<Counter> {
         let cpu = topology::cpus_online(&Root::default()).unwrap()[0];
-        match open_on_cpu(&attr(name), cpu) {
-            Ok(counter) => Some(counter),
+        match open_groups(&mut PerfEvents, &[&attr(name)], &[cpu], true) {
+            Ok(mut opened) => Some(opened.groups.remove(0).members.remove(0).1),
             Err(error @ Error::PerfPermission { .. }) => {
                 println!("SKIP: {error}");
                 None
@@ -208,11 +200,11 @@ mod tests {
     fn errors_are_sorted_by_remedy() {
         let error = |errno| open_error("x".to_owned(), io::Error::from_raw_os_error(errno));
         assert!(error(libc::EACCES).to_string().contains("CAP_PERFMON"));
-        assert!(error(libc::ENOENT).to_string().contains("leave the event out"));
+        assert!(error(libc::ENOENT).to_string().contains("name other events"));
         assert!(error(libc::EMFILE).to_string().contains("ulimit -n"));
         assert!(matches!(open_timer(0, 9_999), Err(Error::TimerPeriod { period_ns: 9_999 })));
         let mut bound = PerfAttr::new("e", 1, 0);
         bound.encodings[0].0 = Some(vec![0, 1]);
-        assert!(open_on_cpu(&bound, 5).unwrap_err().to_string().contains("only on CPUs 0-1"));
+        assert!(builder(&bound, 5).map(drop).unwrap_err().to_string().contains("only on CPUs 0-1"));
     }
 }

@@ -49,7 +49,7 @@ pub enum Error {
         paranoid: Option<i64>,
     },
     /// The kernel or the CPU does not have the event.
-    #[error("{what} is not supported by this kernel or CPU ({source}); leave the event out of --events")]
+    #[error("{what}: {} ({source}); name other events, `perf list` shows what there is (the PMU of a virtual machine may have but a few)", unsupported(.source))]
     EventUnsupported {
         /// What was tried.
         what: String,
@@ -140,6 +140,14 @@ fn pmu_fix(pmu: &str) -> &'static str {
              else count `task-clock` and `msr/tsc/`"
         }
         _ => "; load its driver, or use one of these",
+    }
+}
+
+fn unsupported(source: &io::Error) -> &'static str {
+    match source.raw_os_error() {
+        Some(libc::ENOENT) => "the PMU has no such event",
+        Some(libc::ENOSYS) => "this kernel has no perf events",
+        _ => "the PMU cannot count it",
     }
 }
 

@@ -46,7 +46,10 @@ fn row(page: &mut Page, report: &RunReport, counter: &CounterTotal, event_width:
     let mark = if counter.multiplexed { "*" } else { "" };
     let event = format!("  {}{mark}", cut_middle(&plain(&counter.event), event_width - 3));
     let Some(value) = counter.value else {
-        page.line(&format!("{}  not counted: the event was never scheduled", padded(&event, event_width)));
+        page.line(&format!(
+            "{}  not counted: left out (see collectors) or never scheduled",
+            padded(&event, event_width)
+        ));
         return;
     };
     let seconds = report.run.duration_ns as f64 / 1e9;

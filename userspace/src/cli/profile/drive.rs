@@ -42,6 +42,7 @@ pub async fn run(args: &Args, plan: Plan, store: &Store, mut target: Target) -> 
         follow_forks: args.target.follow_forks,
         interval_ns: plan.interval_ns,
         events: plan.events.clone(),
+        events_named: plan.events_named,
         phases: plan.phases.as_ref().map(|phases| phases.event.clone()),
         allocations: plan.allocations,
         explicit: plan.explicit,

@@ -72,6 +72,8 @@ pub struct Plan {
     pub interval_ns: u64,
     /// Events, or none of them.
     pub events: Option<Vec<EventSpec>>,
+    /// The events were asked for by name.
+    pub events_named: bool,
     /// What ends phases, or none.
     pub phases: Option<Phases>,
     /// How to measure allocations, or not.
@@ -110,6 +112,7 @@ impl Plan {
         Ok(Self {
             interval_ns: args.interval,
             events,
+            events_named: args.events.is_some(),
             phases,
             allocations: wants(Collector::Allocations).then(|| mode(args)),
             explicit: args.collect.contains(&Collector::Allocations),

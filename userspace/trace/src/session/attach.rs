@@ -15,7 +15,7 @@ use super::{AllocationMode, Gathered, Probes, Request, Session};
 use crate::budget::Budgeted;
 use crate::collect::allocations::Baseline;
 use crate::collect::mappings::{self, Mappings};
-use crate::collect::perf::Perf;
+use crate::collect::perf::{Events, Perf};
 use crate::collect::phases::Phases;
 use crate::collect::tasks::Tasks;
 use crate::kernel::{Constants, Kernel};
@@ -34,7 +34,13 @@ impl Session {
         let mut collectors = Vec::new();
         let found = find_allocators(&request, &mut collectors)?;
         let (task_events, perf_events) = split_events(request.events.as_deref().unwrap_or_default());
-        let mut kernel = Kernel::load(&constants(&request, &found, perf_events.len()))?;
+        let cpus = waytrace_hw::topology::cpus_online(Machine::live().root())?;
+        let perf_events = Events::open(&perf_events, &cpus, request.events_named)?;
+        if request.events.is_some() {
+            collectors.push(perf_events.report.clone());
+        }
+        let positions = perf_events.positions().to_vec();
+        let mut kernel = Kernel::load(&constants(&request, &found, positions.len()))?;
         if !kernel.sees_own_id()? {
             return Err(Error::PidNamespace);
         }
@@ -57,9 +63,8 @@ impl Session {
             };
             kernel.attach_raw_tracepoint(program, &format!("sched_process_{tracepoint}"))?;
         }
-        let machine = Machine::live();
-        let perf = start_perf(&mut kernel, &request, &perf_events, &machine, &mut collectors)?;
-        let mapping_links = start_mappings(&mut kernel, &request, &machine, &mut collectors)?;
+        let perf = start_perf(&mut kernel, &request, perf_events, &cpus)?;
+        let mapping_links = start_mappings(&mut kernel, &request, &mut collectors)?;
         let stacks = request.allocations.map(|_| Worker::start()).transpose();
         let mut stacks = stacks.map_err(Error::syscall("starting the stack worker"))?;
         if let Some(worker) = &mut stacks {
@@ -73,7 +78,7 @@ impl Session {
         kernel.clear_peak()?;
         let mut tasks = Tasks::new(task_events, request.only_tid);
         let threads = tasks.begin(&mut kernel, settings.run_start_ns)?;
-        let phases = start_phases(&mut kernel, &request, &perf_events)?;
+        let phases = start_phases(&mut kernel, &request, positions)?;
         let probes = place(&mut kernel, &request, found, prober, &costs)?;
         let mut session = Self {
             last: baseline.sums,
@@ -206,42 +211,35 @@ fn aim(kernel: &mut Kernel, request: &Request, settings: &mut Settings) -> Resul
 fn start_perf(
     kernel: &mut Kernel,
     request: &Request,
-    events: &[(PerfAttr, u16)],
-    machine: &Machine,
-    collectors: &mut Vec<CollectorReport>,
+    events: Events,
+    cpus: &[u32],
 ) -> Result<Option<Perf>, Error> {
-    if request.events.is_some() {
-        collectors.push(report("counters", Status::Ran, None));
-    }
     // The budget is in CPU time of the target, which the switch program keeps; so are phases.
     let budgeted = matches!(request.allocations, Some(AllocationMode::Budgeted { .. }));
-    if events.is_empty() && !budgeted && request.phases.is_none() {
+    if events.positions().is_empty() && !budgeted && request.phases.is_none() {
         return Ok(None);
     }
-    let cpus = waytrace_hw::topology::cpus_online(machine.root())?;
-    Perf::start(kernel, events, &cpus, request.interval_ns, request.only_tid).map(Some)
+    Perf::start(kernel, events, cpus, request.interval_ns, request.only_tid).map(Some)
 }
 
 fn start_phases(
     kernel: &mut Kernel,
     request: &Request,
-    events: &[(PerfAttr, u16)],
+    positions: Vec<u16>,
 ) -> Result<Option<Phases>, Error> {
     let Some(event) = &request.phases else { return Ok(None) };
-    let positions = events.iter().map(|(_, position)| *position).collect();
     Phases::start(kernel, event, &request.tgids, request.only_tid, request.follow_forks, positions).map(Some)
 }
 
 fn start_mappings(
     kernel: &mut Kernel,
     request: &Request,
-    machine: &Machine,
     collectors: &mut Vec<CollectorReport>,
 ) -> Result<Option<Mappings>, Error> {
     if request.allocations.is_none() {
         return Ok(None);
     }
-    match Mappings::start(kernel, machine) {
+    match Mappings::start(kernel, &Machine::live()) {
         Ok(mappings) => {
             collectors.push(report("mappings", Status::Ran, None));
             Ok(Some(mappings))

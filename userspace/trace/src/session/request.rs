@@ -37,6 +37,8 @@ pub struct Request {
     pub interval_ns: u64,
     /// Events to count; `None` leaves counters out.
     pub events: Option<Vec<EventSpec>>,
+    /// The user named the events: one that cannot be counted is an error, else it is left out.
+    pub events_named: bool,
     /// What ends a phase of a thread; `None` is no phases.
     pub phases: Option<PhaseEvent>,
     /// How to measure allocations; `None` leaves them out.

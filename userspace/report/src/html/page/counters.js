@@ -20,7 +20,7 @@ const drawCounters = () => {
     });
     return s("svg", { viewBox: `0 0 ${Math.max(1, buckets - 1)} 26`, preserveAspectRatio: "none", "aria-hidden": "true" }, s("path", { d: path.join("") }));
   };
-  const total = event => event.total === null ? "never scheduled"
+  const total = event => event.total === null ? "not counted"
     : `${formatters[event.unit](event.total)}${event.running_ratio ? " · multiplexed" : ""}`;
   const cards = h("div", { class: "events", role: "group", "aria-label": "Event" }, events.map((event, i) => h("button", {
     type: "button", "aria-pressed": String(i === chosen), title: event.name,
