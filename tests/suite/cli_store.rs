@@ -4,7 +4,9 @@ use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
+use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -203,6 +205,29 @@ fn every_view_of_two_runs() {
     }
     assert!(fs::read_to_string(page).unwrap().contains("</html>"));
     assert_eq!(store.run_count(), 1);
+}
+
+/// `waytrace export … | head`: whoever reads has enough and goes. Here nobody reads from the start, so that
+/// the outcome does not depend on who is faster.
+#[test]
+fn a_reader_that_went_away_is_no_error() {
+    let _turn = or_skip!(live::turn());
+    let store = live::measure(or_skip!(Start::plain("sites.c")).spawn(), &["--exact"]).store;
+    let path = store.arg();
+    let formats = ["csv", "json", "folded", "pprof", "perfetto", "svg"];
+    let exports = formats.map(|format| vec!["export", "last", "--format", format]);
+    let to_file = vec!["export", "last", "--format", "json", "-o", "/dev/stdout"];
+    let views = [vec!["list"], vec!["show", "last"], vec!["report", "last", "-o", "-"], to_file];
+    for args in exports.into_iter().chain(views) {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = waytrace::command(&args);
+        let child = command.args(["--db", &path]).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{args:?}");
+        let quietly = ended.status.signal() == Some(libc::SIGPIPE);
+        assert!(quietly, "{args:?}: {:?}", ended.status);
+    }
 }
 
 /// Without `--name` a second run of the same program is no clash.

@@ -31,9 +31,4 @@ impl Error {
     pub(crate) fn writing<E: Into<io::Error>>(format: &'static str) -> impl Fn(E) -> Self {
         move |source| Self::Write { format, source: source.into() }
     }
-
-    /// Whether the reader of a pipe went away, which is no failure of ours.
-    pub fn is_broken_pipe(&self) -> bool {
-        matches!(self, Self::Write { source, .. } if source.kind() == io::ErrorKind::BrokenPipe)
-    }
 }

@@ -75,17 +75,10 @@ fn to_file(format: Format, detail: &RunDetail, path: &Path) -> anyhow::Result<()
     file.finish()
 }
 
-/// A reader that went away (`| head`) has what it wanted.
 fn to_stdout(format: Format, detail: &RunDetail) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
-    match write(format, detail, &mut out) {
-        Err(error) if error.is_broken_pipe() => return Ok(()),
-        other => other?,
-    }
-    match out.flush() {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        other => other.context("cannot write to stdout"),
-    }
+    write(format, detail, &mut out)?;
+    out.flush().context("cannot write to stdout")
 }
 
 fn write(format: Format, detail: &RunDetail, out: &mut impl Write) -> Result<(), Error> {

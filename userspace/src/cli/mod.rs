@@ -72,6 +72,9 @@ pub type Outcome = anyhow::Result<ExitCode>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     init_logs(cli.verbose);
+    if !matches!(cli.command, Command::Profile(_)) {
+        end_with_the_reader();
+    }
     let outcome = match cli.command {
         Command::Doctor(args) => doctor::run(&args),
         Command::Profile(args) => profile::run(&args),
@@ -86,6 +89,13 @@ pub fn main() -> ExitCode {
         eprintln!("waytrace: {}", one_line(&error));
         ExitCode::from(2)
     })
+}
+
+/// Lets a reader that has enough (`waytrace export … | head`) end the command quietly, as it ends other tools: Rust ignores
+/// the signal otherwise. A measurement does not end with its reader; its run is kept.
+fn end_with_the_reader() {
+    // SAFETY: restoring a signal's default action passes no pointers, and no other thread runs yet.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// An error and its causes on one line; a cause its effect already quotes is not said twice.

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// Columns where stdout is no terminal.
 const DEFAULT_WIDTH: usize = 120;
 
-/// Prints a result. A reader that has seen enough (`waytrace list | head`) is no failure.
+/// Prints a result. A reader that has gone is no failure: it ended the command, or is none of a measurement's business.
 ///
 /// # Errors
 /// stdout cannot be written.
