@@ -12,6 +12,7 @@ use waytrace_tests::build::Variant;
 use crate::harness::live::{self, Profile};
 use crate::harness::report::{assert_sites, callers, some_whole};
 use crate::harness::skip;
+use crate::harness::waytrace::{self, Store};
 use crate::harness::workload::Start;
 use crate::or_skip;
 
@@ -97,4 +98,21 @@ fn a_stopped_target_is_measured_once_it_goes_on() {
     let measured = live::conclude(profile, truth);
     assert_sites(measured.allocations(), &measured.truth.parts);
     assert!(workload.quit().success());
+}
+
+/// What stops `profile` in a PID namespace of its own, `doctor` says beforehand.
+#[test]
+fn doctor_knows_a_pid_namespace_as_profile_does() {
+    let _turn = or_skip!(live::turn());
+    or_skip!(can_unshare());
+    let store = Store::new();
+    let (binary, path) = (waytrace::binary(), store.arg());
+    for args in [vec!["doctor"], vec!["profile", "--db", &path, "--", "true"]] {
+        let mut inside = Command::new("unshare");
+        inside.args(["-p", "-f", "-m", "--mount-proc"]).arg(&binary).args(&args);
+        let refused = waytrace::Running::start(&mut inside).finish();
+        assert_eq!((refused.code, refused.complaints().len()), (2, 1), "{refused:#?}");
+        assert!(refused.stderr.contains("PID namespace") && refused.stderr.contains("--pid=host"));
+    }
+    assert_eq!(store.run_count(), 0);
 }

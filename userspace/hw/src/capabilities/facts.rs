@@ -76,6 +76,8 @@ pub struct Facts {
     pub capabilities: Vec<String>,
     /// It is in a user namespace of its own, whose capabilities mean nothing to BPF and perf.
     pub user_namespace: bool,
+    /// It is in a PID namespace of its own, where the process ids BPF programs see are not its own.
+    pub pid_namespace: bool,
     /// PMUs.
     pub pmus: Vec<PmuFacts>,
     /// Cache allocation and monitoring.
@@ -98,6 +100,7 @@ impl Facts {
             tracefs: tracefs(machine),
             capabilities: privilege::held(root),
             user_namespace: privilege::in_user_namespace(root),
+            pid_namespace: privilege::in_pid_namespace(root),
             pmus: machine.pmu_names().iter().filter_map(|name| pmu(machine, name)).collect(),
             rdt: rdt(root, topology::cpuinfo_field(&cpuinfo, "flags").unwrap_or_default()),
             msr_device: root.exists("dev/cpu/0/msr"),

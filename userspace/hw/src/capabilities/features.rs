@@ -128,7 +128,7 @@ impl Judge<'_> {
         Some((format!("{what}: {message}; missing {}", missing.join(", ")), Some(grant(needed))))
     }
 
-    /// What keeps BPF programs from running.
+    /// What keeps BPF programs from running, or from knowing their targets.
     fn bpf(&self) -> Option<Why> {
         let attempts = self.attempts;
         self.explain("creating a BPF map", &attempts.bpf_map, &["CAP_BPF"])
@@ -139,6 +139,11 @@ impl Judge<'_> {
                 let reason = "the kernel does not describe its types (/sys/kernel/btf/vmlinux is missing)";
                 let fix = "a kernel built with CONFIG_DEBUG_INFO_BTF=y";
                 (!self.facts.btf).then(|| (reason.to_owned(), Some(fix.to_owned())))
+            })
+            .or_else(|| {
+                let reason = "waytrace runs in a PID namespace of its own, where the kernel's process ids are not its own";
+                let fix = "run it on the host, or in a container that shares the host's (docker run --pid=host, hostPID: true)";
+                self.facts.pid_namespace.then(|| (reason.to_owned(), Some(fix.to_owned())))
             })
     }
 

@@ -17,6 +17,7 @@ fn healthy() -> (Facts, Attempts) {
         tracefs: TracefsFacts::PrivateView,
         capabilities: Vec::new(),
         user_namespace: false,
+        pid_namespace: false,
         pmus: Vec::new(),
         rdt: RdtFacts::default(),
         msr_device: false,
@@ -103,6 +104,19 @@ fn without_btf_or_timer_there_is_no_profile() {
     facts.btf = true;
     attempts.software_counter = fail(libc::EACCES);
     assert_eq!(find(&facts, &attempts, PROFILE).state, State::Unavailable);
+}
+
+#[test]
+fn in_a_pid_namespace_of_its_own_it_cannot_tell_its_targets() {
+    let (mut facts, attempts) = healthy();
+    facts.pid_namespace = true;
+    for name in [PROFILE, "allocations: exact", "allocations: budgeted", "mappings", "stacks"] {
+        let feature = find(&facts, &attempts, name);
+        assert_eq!(feature.state, State::Unavailable, "{name}");
+        assert!(feature.reason.unwrap().contains("PID namespace"), "{name}");
+        assert!(feature.fix.unwrap().contains("--pid=host"), "{name}");
+    }
+    assert_eq!(find(&facts, &attempts, "counters: software").state, State::Works);
 }
 
 #[test]

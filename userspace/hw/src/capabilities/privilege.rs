@@ -67,6 +67,14 @@ pub fn in_user_namespace(root: &Root) -> bool {
     !fields.is_empty() && fields != ["0", "0", "4294967295"]
 }
 
+/// Whether this process is in another PID namespace than the machine's first, whose number the kernel fixes
+/// (`PID_NS_INIT_INO`, `include/uapi/linux/nsfs.h`). False where `/proc` does not tell.
+pub fn in_pid_namespace(root: &Root) -> bool {
+    const FIRST: &str = "pid:[4026531836]";
+    let own = std::fs::read_link(root.path("proc/self/ns/pid"));
+    own.is_ok_and(|own| own != std::path::Path::new(FIRST))
+}
+
 /// Of `needed`, those not `held`. CAP_SYS_ADMIN stands in for CAP_BPF, CAP_PERFMON and CAP_CHECKPOINT_RESTORE, which
 /// were split from it.
 pub fn missing<'a>(held: &[String], needed: &[&'a str]) -> Vec<&'a str> {
@@ -93,6 +101,18 @@ mod tests {
     fn the_first_user_namespace_maps_everybody() {
         for (map, own) in [("         0          0 4294967295\n", false), ("0 1000 1\n", true), ("", false)] {
             assert_eq!(in_user_namespace(&Tree::new(&[("proc/self/uid_map", map)]).root), own, "{map}");
+        }
+    }
+
+    #[test]
+    fn the_first_pid_namespace_has_a_fixed_number() {
+        let tree = Tree::new(&[("proc/self/ns/user", "")]);
+        assert!(!in_pid_namespace(&tree.root), "no conclusion where nothing is told");
+        let link = tree.root.path("proc/self/ns/pid");
+        for (number, own) in [("4026531836", false), ("4026532301", true)] {
+            std::os::unix::fs::symlink(format!("pid:[{number}]"), &link).unwrap();
+            assert_eq!(in_pid_namespace(&tree.root), own, "{number}");
+            std::fs::remove_file(&link).unwrap();
         }
     }
 
