@@ -230,6 +230,19 @@ fn a_reader_that_went_away_is_no_error() {
     }
 }
 
+/// Neither the request nor a right is at fault: a foreign rule in the database forbids what waytrace does.
+#[test]
+fn what_nobody_could_have_mended_is_internal() {
+    let _turn = or_skip!(live::turn());
+    let store = live::measure(or_skip!(Start::plain("sites.c")).spawn(), &["--exact"]).store;
+    let trigger = "CREATE TRIGGER no BEFORE DELETE ON run BEGIN SELECT RAISE(ABORT, 'not today'); END";
+    rusqlite::Connection::open(store.path()).unwrap().execute_batch(trigger).unwrap();
+    let failed = store.run(&["prune", "--run", "last"]);
+    assert_eq!((failed.code, failed.complaints().len()), (3, 1), "{failed:#?}");
+    assert!(failed.stderr.contains("not today") && failed.stderr.contains("runs.db"), "{failed:#?}");
+    assert_eq!(store.run_count(), 1);
+}
+
 /// Without `--name` a second run of the same program is no clash.
 #[test]
 fn runs_without_a_name_are_told_apart() {

@@ -1,9 +1,8 @@
 //! The command line: one file per command. Results go to stdout, logs and progress to stderr.
-//!
-//! Exit codes: 0 ok, 1 measurement incomplete, 2 usage or permission, 3 internal; with `-- CMD`, CMD's own.
 
 mod diff;
 mod doctor;
+mod exit;
 mod export;
 mod file;
 mod list;
@@ -75,7 +74,7 @@ pub fn main() -> ExitCode {
     if !matches!(cli.command, Command::Profile(_)) {
         end_with_the_reader();
     }
-    let outcome = match cli.command {
+    exit::of(|| match cli.command {
         Command::Doctor(args) => doctor::run(&args),
         Command::Profile(args) => profile::run(&args),
         Command::List(args) => list::run(&args),
@@ -84,10 +83,6 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Prune(args) => prune::run(&args),
-    };
-    outcome.unwrap_or_else(|error| {
-        eprintln!("waytrace: {}", one_line(&error));
-        ExitCode::from(2)
     })
 }
 
@@ -96,19 +91,6 @@ pub fn main() -> ExitCode {
 fn end_with_the_reader() {
     // SAFETY: restoring a signal's default action passes no pointers, and no other thread runs yet.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-}
-
-/// An error and its causes on one line; a cause its effect already quotes is not said twice.
-fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if line.is_empty() {
-            line = cause;
-        } else if !line.contains(&cause) {
-            line = format!("{line}: {cause}");
-        }
-    }
-    line
 }
 
 fn init_logs(verbose: u8) {

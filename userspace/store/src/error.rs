@@ -156,6 +156,11 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether neither another request, place nor right would mend it.
+    pub fn is_internal(&self) -> bool {
+        matches!(self, Self::Sqlite { .. })
+    }
+
     /// Sorts an SQLite error on `path` into the variants a user can act on.
     pub(crate) fn on(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();

@@ -77,6 +77,25 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether neither another request nor another right would mend it: waytrace or the kernel is at fault.
+    pub fn is_internal(&self) -> bool {
+        let is_denied = |source: &io::Error| source.kind() == io::ErrorKind::PermissionDenied;
+        match self {
+            Self::UnknownField(..)
+            | Self::Load(_)
+            | Self::Program { .. }
+            | Self::Missing(_)
+            | Self::Map { .. } => true,
+            Self::Syscall { source, .. } | Self::Attach { source, .. } => !is_denied(source),
+            Self::KernelPartMissing
+            | Self::Permission(_)
+            | Self::PidNamespace
+            | Self::NoBtf(_)
+            | Self::Image(_)
+            | Self::Hardware(_) => false,
+        }
+    }
+
     /// A failed system call.
     pub(crate) fn syscall(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();

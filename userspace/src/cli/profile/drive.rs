@@ -5,10 +5,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use waytrace_model::run::{EndedBy, RunHeader, TargetInfo};
-use waytrace_store::{RunId, Store};
+use waytrace_store::{RunId, RunWriter, Store};
 use waytrace_trace::clock;
 use waytrace_trace::session::{Request, Session};
 
+use super::super::exit::Incomplete;
 use super::Args;
 use super::plan::Plan;
 use super::progress::Progress;
@@ -32,8 +33,8 @@ pub struct Finished {
 }
 
 /// Attaches, measures and stores.
-pub async fn run(args: &Args, plan: Plan, store: &Store, mut target: Target) -> anyhow::Result<Finished> {
-    let mut signals = Signals::new()?;
+pub async fn run(args: &Args, plan: Plan, store: &Store, target: Target) -> anyhow::Result<Finished> {
+    let signals = Signals::new()?;
     let events = plan.event_infos();
     let request = Request {
         tgids: target.tgids(),
@@ -50,9 +51,20 @@ pub async fn run(args: &Args, plan: Plan, store: &Store, mut target: Target) -> 
         ring_bytes: plan.ring_bytes,
     };
     let started_at_unix_ns = clock::unix_ns();
-    let mut session = Session::attach(request)?;
+    let session = Session::attach(request)?;
     let header = header(args, &plan, &target, started_at_unix_ns, session.start_ns());
     let run = store.begin_run(&header, &events)?;
+    measure(args.duration, session, target, run, signals).await.context(Incomplete)
+}
+
+/// From the beginning of the run to its end.
+async fn measure(
+    duration_ns: Option<u64>,
+    mut session: Session,
+    mut target: Target,
+    run: RunWriter,
+    mut signals: Signals,
+) -> anyhow::Result<Finished> {
     let writer = Writer::start(run).context("starting the store thread")?;
     announce(&session, &target);
     if let Some(child) = &mut target.child {
@@ -61,9 +73,9 @@ pub async fn run(args: &Args, plan: Plan, store: &Store, mut target: Target) -> 
         }
         child.release()?;
     }
-    let mut progress = Progress::new(args.duration);
+    let mut progress = Progress::new(duration_ns);
     let mut ended_by =
-        watch(args.duration, &mut session, &mut target, &writer, &mut signals, &mut progress).await?;
+        watch(duration_ns, &mut session, &mut target, &writer, &mut signals, &mut progress).await?;
     progress.clear();
     let (batches, mut epilogue) = session.finish(ended_by)?;
     for batch in batches {

@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use waytrace_model::run::EndedBy;
 use waytrace_store::Store;
 
+use super::exit::INCOMPLETE;
 use super::output::{print, print_json, width};
 use super::{Outcome, StoreArgs};
 
@@ -63,5 +64,5 @@ pub fn run(args: &Args) -> Outcome {
         return Ok(ExitCode::from(u8::try_from(code & 0xff).unwrap_or(1)));
     }
     let complete = finished.ended_by != EndedBy::StoreFailure;
-    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::from(INCOMPLETE) })
 }
