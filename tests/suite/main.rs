@@ -25,4 +25,5 @@ mod programs;
 mod safety;
 mod stacks;
 mod threads;
+mod traced;
 mod workloads;

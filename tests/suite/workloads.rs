@@ -87,6 +87,11 @@ fn peak_agrees_with_valgrind() {
 }
 
 #[test]
+fn traced_agrees_with_valgrind() {
+    or_skip!(check("traced.c", &["2000"], &["0"]));
+}
+
+#[test]
 fn cxx_agrees_with_valgrind() {
     or_skip!(check("cxx.cpp", &["200"], &["1"]));
 }

@@ -54,6 +54,8 @@ pub struct AllocationWindow {
 /// Totals of one allocation site: a thread's calls of the allocator from one place, or in reports all threads'.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Site {
+    /// Its key in the run, the same from its first allocation on; lists of sites are in no order that depends on it.
+    pub id: u32,
     /// Thread that allocated, or 0 for all.
     pub tid: u32,
     /// Allocations from here.
@@ -98,7 +100,7 @@ pub struct TracedAllocation {
     pub size_bytes: u64,
     /// Thread that allocated it; 0 if it was there before.
     pub tid: u32,
-    /// Position in the run's site list; `None` if it was there before.
+    /// [`Site::id`] of its site, which is known only when the run has ended; `None` if it was there before.
     pub site: Option<u32>,
 }
 

@@ -35,6 +35,8 @@ pub struct Batch {
     pub map_events: Vec<MapEvent>,
     /// Phases that ended in it, oldest first.
     pub phases: Vec<Phase>,
+    /// Traced allocations that ended since the batch before, in the order of their ends.
+    pub traced: Vec<TracedAllocation>,
 }
 
 /// What is known only at the end of the run.
@@ -50,10 +52,10 @@ pub struct Epilogue {
     pub collectors: Vec<CollectorReport>,
     /// Totals of the allocation side; `None` where it did not run at all.
     pub allocations: Option<AllocationTotals>,
-    /// Sites, most bytes first; traced allocations point into this list.
+    /// Sites, in any order: traced allocations name them by [`Site::id`].
     pub sites: Vec<Site>,
-    /// Traced allocations, oldest first.
-    pub traced: Vec<TracedAllocation>,
+    /// Traced allocations that remain, oldest first.
+    pub remaining: Vec<TracedAllocation>,
     /// How stacks fared.
     pub stacks: StackQuality,
     /// What was lost.

@@ -1,14 +1,15 @@
-//! A run with its time series and stacks: what reports and exports are made from.
+//! A run with its time series and stacks: what reports and exports are made from. Traced allocations are not in it:
+//! there may be millions, so whoever shows them reads them one by one.
 
 use serde::{Deserialize, Serialize};
 
-use crate::allocation::{AllocationWindow, MapEvent, Site, TracedAllocation};
+use crate::allocation::{AllocationWindow, MapEvent, Site};
 use crate::counter::{CounterReading, EventInfo};
 use crate::phase::Phase;
 use crate::report::RunReport;
 use crate::run::Window;
 
-/// One stored run, complete.
+/// One stored run, complete but for its traced allocations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunDetail {
     /// Totals, as `show --json` prints them.
@@ -19,8 +20,6 @@ pub struct RunDetail {
     pub windows: Vec<WindowDetail>,
     /// Sites per thread with their sampled stacks, most bytes first.
     pub sites: Vec<Site>,
-    /// Traced allocations, oldest first.
-    pub traced: Vec<TracedAllocation>,
     /// Address-space changes, oldest first.
     pub map_events: Vec<MapEvent>,
     /// Phases by thread, each thread's oldest first.

@@ -147,6 +147,8 @@ pub struct AllocationReport {
     pub peak_live_bytes: Option<u64>,
     /// Freed by the same thread before it allocated again.
     pub temporary_count: Option<u64>,
+    /// Blocks of at least `--min-size` stored one by one; `None` where lifetimes were not measured.
+    pub traced_count: Option<u64>,
     /// Bytes mapped.
     pub mmap_bytes: u64,
     /// Bytes unmapped.

@@ -14,5 +14,6 @@ fn main() {
         Some("empty") => fixture::empty(),
         _ => fixture::run(300, true),
     };
-    print!("{}", waytrace_report::html::page(&detail));
+    let page = waytrace_report::html::page(&detail, fixture::traced(&detail));
+    print!("{}", page.unwrap_or_else(|error| error.to_string()));
 }

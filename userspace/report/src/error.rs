@@ -4,6 +4,9 @@ use std::io;
 
 use thiserror::Error;
 
+/// Whatever a source of traced allocations fails with.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why an output was not written, or only in part.
 #[derive(Debug, Error)]
 pub enum Error {
@@ -14,6 +17,12 @@ pub enum Error {
         format: &'static str,
         /// What the writer said.
         source: io::Error,
+    },
+    /// The run's traced allocations could not be read to their end.
+    #[error("cannot read the traced allocations")]
+    Read {
+        /// What their source said.
+        source: Cause,
     },
     /// The run has no weighted stack, so a drawing of stacks would be empty.
     #[error(
@@ -30,5 +39,10 @@ impl Error {
     /// For `map_err`: the writer of `format` failed.
     pub(crate) fn writing<E: Into<io::Error>>(format: &'static str) -> impl Fn(E) -> Self {
         move |source| Self::Write { format, source: source.into() }
+    }
+
+    /// For `map_err`: the source of traced allocations failed.
+    pub(crate) fn reading(error: impl Into<Cause>) -> Self {
+        Self::Read { source: error.into() }
     }
 }

@@ -1,7 +1,8 @@
 //! Renders runs: the terminal summary, the HTML page, and the formats other tools read.
 //!
 //! Everything here is a pure function of [`waytrace_model::report::RunReport`] or
-//! [`waytrace_model::detail::RunDetail`]: it returns text or writes to the writer it is given, and opens nothing.
+//! [`waytrace_model::detail::RunDetail`]: it returns text or writes to the writer it is given, and opens nothing. Traced
+//! allocations, of which there may be millions, are taken from an iterator one by one and never held all together.
 //! Names in a run come from the measured process and are treated as hostile: no output lets them break out of
 //! their place.
 #![forbid(unsafe_code)]
@@ -18,4 +19,4 @@ pub mod svg;
 pub mod terminal;
 mod text;
 
-pub use error::Error;
+pub use error::{Cause, Error};

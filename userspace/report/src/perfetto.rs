@@ -8,25 +8,33 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
 
 use serde_json::{Value, json};
+use waytrace_model::allocation::{Site, TracedAllocation};
 use waytrace_model::counter::Unit;
 use waytrace_model::detail::{RunDetail, WindowDetail};
 use waytrace_model::run::Window;
 use waytrace_model::units::format_bytes;
 
-use crate::Error;
+use crate::{Cause, Error};
 
 /// Writes the trace.
 ///
 /// # Errors
-/// [`Error::Write`] when `out` fails.
-pub fn write(detail: &RunDetail, out: &mut impl Write) -> Result<(), Error> {
+/// [`Error::Write`] when `out` fails, [`Error::Read`] when `traced` does.
+pub fn write<E: Into<Cause>>(
+    detail: &RunDetail,
+    traced: impl Iterator<Item = Result<TracedAllocation, E>>,
+    out: &mut impl Write,
+) -> Result<(), Error> {
     let mut trace = Trace { out, is_first: true };
     trace.raw("{\"displayTimeUnit\":\"ns\",\"traceEvents\":[")?;
     let threads = Threads::of(detail);
     threads.metadata(&mut trace)?;
     counters(&mut trace, detail, &threads)?;
     allocation_tracks(&mut trace, detail)?;
-    traced(&mut trace, detail, &threads)?;
+    let sites: HashMap<u32, &Site> = detail.sites.iter().map(|site| (site.id, site)).collect();
+    for (id, one) in traced.enumerate() {
+        allocation(&mut trace, detail, &threads, &sites, id, &one.map_err(Error::reading)?)?;
+    }
     map_events(&mut trace, detail, &threads)?;
     let provenance = json!({
         "run": detail.report.run, "host": detail.report.host, "collectors": detail.report.collectors,
@@ -182,31 +190,34 @@ fn allocation_tracks<W: Write>(trace: &mut Trace<'_, W>, detail: &RunDetail) -> 
     Ok(())
 }
 
-fn traced<W: Write>(trace: &mut Trace<'_, W>, detail: &RunDetail, threads: &Threads) -> Result<(), Error> {
-    for (id, allocation) in detail.traced.iter().enumerate() {
-        let site = allocation.site.and_then(|site| detail.sites.get(site as usize));
-        let caller = site.and_then(|site| site.frames.first()).map(|frame| frame.label());
-        let name = match allocation.from_ns {
-            Some(_) => format_bytes(allocation.size_bytes as f64),
-            None => "allocated before the run".to_owned(),
-        };
-        let tgid = threads.tgid(allocation.tid);
-        let start = json!({
-            "ph": "b", "cat": "allocation", "id": id, "pid": tgid, "tid": allocation.tid, "name": name,
-            "ts": us(allocation.from_ns.unwrap_or(0)),
-            "args": {
-                "address": format!("{:#x}", allocation.address), "size_bytes": allocation.size_bytes,
-                "caller": caller, "freed": allocation.to_ns.is_some(),
-            },
-        });
-        let end_ns = allocation.to_ns.unwrap_or(detail.report.run.duration_ns);
-        trace.event(&start)?;
-        trace.event(&json!({
-            "ph": "e", "cat": "allocation", "id": id, "pid": tgid, "tid": allocation.tid, "name": name,
-            "ts": us(end_ns),
-        }))?;
-    }
-    Ok(())
+/// One traced allocation: a slice from its birth to its end.
+fn allocation<W: Write>(
+    trace: &mut Trace<'_, W>,
+    detail: &RunDetail,
+    threads: &Threads,
+    sites: &HashMap<u32, &Site>,
+    id: usize,
+    allocation: &TracedAllocation,
+) -> Result<(), Error> {
+    let site = allocation.site.and_then(|site| sites.get(&site));
+    let caller = site.and_then(|site| site.frames.first()).map(|frame| frame.label());
+    let name = match allocation.from_ns {
+        Some(_) => format_bytes(allocation.size_bytes as f64),
+        None => "allocated before the run".to_owned(),
+    };
+    let tgid = threads.tgid(allocation.tid);
+    trace.event(&json!({
+        "ph": "b", "cat": "allocation", "id": id, "pid": tgid, "tid": allocation.tid, "name": name,
+        "ts": us(allocation.from_ns.unwrap_or(0)),
+        "args": {
+            "address": format!("{:#x}", allocation.address), "size_bytes": allocation.size_bytes,
+            "caller": caller, "freed": allocation.to_ns.is_some(),
+        },
+    }))?;
+    trace.event(&json!({
+        "ph": "e", "cat": "allocation", "id": id, "pid": tgid, "tid": allocation.tid, "name": name,
+        "ts": us(allocation.to_ns.unwrap_or(detail.report.run.duration_ns)),
+    }))
 }
 
 fn map_events<W: Write>(

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use waytrace_model::detail::RunDetail;
 use waytrace_report::{Error, csv, folded, json, perfetto, pprof, svg};
-use waytrace_store::Store;
+use waytrace_store::{RunView, Store};
 
 use super::file::{Existing, NewFile};
 use super::{Outcome, StoreArgs};
@@ -55,39 +55,47 @@ pub fn run(args: &Args) -> Outcome {
         bail!("pprof is binary and stdout is a terminal; name a file with -o, or redirect stdout");
     }
     let store = Store::open_existing(args.store.db.as_deref())?;
-    let detail = store.detail(store.find(&args.run)?)?;
-    if detail.sites.is_empty() && matches!(args.format, Format::Folded | Format::Pprof) {
+    let view = store.view(store.find(&args.run)?)?;
+    let run = Run { detail: view.detail()?, view };
+    if run.detail.sites.is_empty() && matches!(args.format, Format::Folded | Format::Pprof) {
         eprintln!(
             "waytrace: run `{}` has no allocation sites; the output has no stacks",
-            detail.report.run.name
+            run.detail.report.run.name
         );
     }
     match path {
-        Some(path) => to_file(args.format, &detail, path)?,
-        None => to_stdout(args.format, &detail)?,
+        Some(path) => to_file(args.format, &run, path)?,
+        None => to_stdout(args.format, &run)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn to_file(format: Format, detail: &RunDetail, path: &Path) -> anyhow::Result<()> {
+/// A run as it is written: all but its traced allocations, and where to read those.
+struct Run<'s> {
+    detail: RunDetail,
+    view: RunView<'s>,
+}
+
+fn to_file(format: Format, run: &Run<'_>, path: &Path) -> anyhow::Result<()> {
     let mut file = NewFile::create(path, Existing::Replace)?;
-    write(format, detail, &mut file).with_context(|| path.display().to_string())?;
+    write(format, run, &mut file).with_context(|| path.display().to_string())?;
     file.finish()
 }
 
-fn to_stdout(format: Format, detail: &RunDetail) -> anyhow::Result<()> {
+fn to_stdout(format: Format, run: &Run<'_>) -> anyhow::Result<()> {
     let mut out = BufWriter::new(std::io::stdout().lock());
-    write(format, detail, &mut out)?;
+    write(format, run, &mut out)?;
     out.flush().context("cannot write to stdout")
 }
 
-fn write(format: Format, detail: &RunDetail, out: &mut impl Write) -> Result<(), Error> {
+fn write(format: Format, run: &Run<'_>, out: &mut impl Write) -> Result<(), Error> {
+    let detail = &run.detail;
     match format {
         Format::Csv => csv::write(detail, out),
-        Format::Json => json::write(detail, out),
+        Format::Json => json::write(detail, run.view.traced(), out),
         Format::Folded => folded::write(detail, out),
         Format::Pprof => pprof::write(detail, out),
-        Format::Perfetto => perfetto::write(detail, out),
+        Format::Perfetto => perfetto::write(detail, run.view.traced(), out),
         Format::Svg => svg::write(detail, out),
     }
 }

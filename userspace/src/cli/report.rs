@@ -33,15 +33,17 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let store = Store::open_existing(args.store.db.as_deref())?;
-    let detail = store.detail(store.find(&args.run)?)?;
+    let view = store.view(store.find(&args.run)?)?;
+    let detail = view.detail()?;
+    let page = || waytrace_report::html::page(&detail, view.traced());
     if args.output.as_deref() == Some(Path::new("-")) {
-        super::output::print(&waytrace_report::html::page(&detail))?;
+        super::output::print(&page()?)?;
         return Ok(ExitCode::SUCCESS);
     }
     let path = args.output.clone().unwrap_or_else(|| file_name(&detail.report.run.name).into());
     let existing = if args.force { Existing::Replace } else { Existing::Keep };
     let mut file = NewFile::create(&path, existing)?;
-    let page = waytrace_report::html::page(&detail);
+    let page = page()?;
     file.write_all(page.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     file.finish()?;
     eprintln!("waytrace: wrote {} ({})", path.display(), format_bytes(page.len() as f64));

@@ -17,11 +17,14 @@ mod read;
 mod select;
 mod store;
 pub mod time;
+mod view;
 mod write;
 
 pub use error::{Result, StoreError};
 pub use location::default_path;
 pub use prune::{PruneRule, Pruned};
 pub use read::list::{CounterSum, RunRow};
+pub use read::traced::TracedAllocations;
 pub use store::{RunId, Store};
+pub use view::RunView;
 pub use write::RunWriter;

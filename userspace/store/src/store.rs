@@ -102,17 +102,16 @@ impl Store {
         report.ok_or_else(|| self.no_such_run(&id.to_string()))
     }
 
-    /// A run with its windows, sites per thread, traced allocations and mapping changes.
+    /// [`RunView::detail`](crate::RunView::detail) of a run.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchRun`], or the failure of reading.
+    /// As there.
     pub fn detail(&self, id: RunId) -> Result<RunDetail> {
-        let detail = read::detail(&*self.snapshot()?, id).on(&self.path)?;
-        detail.ok_or_else(|| self.no_such_run(&id.to_string()))
+        self.view(id)?.detail()
     }
 
     /// One read transaction: a writer that appends or prunes meanwhile does not show in the middle of an answer.
-    fn snapshot(&self) -> Result<Transaction<'_>> {
+    pub(crate) fn snapshot(&self) -> Result<Transaction<'_>> {
         self.connection.unchecked_transaction().on(&self.path)
     }
 }

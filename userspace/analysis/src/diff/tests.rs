@@ -50,6 +50,7 @@ fn allocation(mode: Mode, count: f64, ci95_pct: f64, sites: Vec<SiteReport>) -> 
         live_bytes: None,
         peak_live_bytes: None,
         temporary_count: None,
+        traced_count: None,
         mmap_bytes: 0,
         munmap_bytes: 0,
         ci95_pct: Some(ci95_pct),

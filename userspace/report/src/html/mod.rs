@@ -8,10 +8,11 @@
 mod data;
 mod facts;
 
+use waytrace_model::allocation::TracedAllocation;
 use waytrace_model::detail::RunDetail;
 
-use crate::terminal;
 use crate::text::plain;
+use crate::{Cause, Error, terminal};
 
 const FRAME: &str = include_str!("page/page.html");
 const STYLE: &[&str] = &[include_str!("page/style.css"), include_str!("page/widgets.css")];
@@ -33,8 +34,15 @@ const SCRIPTS: &[&str] = &[
 const SUMMARY_WIDTH: usize = 100;
 
 /// The page of a run. Long series are merged to at most 1,500 points and long lists cut; the page says where.
-pub fn page(detail: &RunDetail) -> String {
-    fill(FRAME, |slot| match slot {
+///
+/// # Errors
+/// [`Error::Read`] when `traced` fails.
+pub fn page<E: Into<Cause>>(
+    detail: &RunDetail,
+    traced: impl Iterator<Item = Result<TracedAllocation, E>>,
+) -> Result<String, Error> {
+    let data = data::Data::of(detail, traced)?;
+    Ok(fill(FRAME, |slot| match slot {
         "title" => escape(&detail.report.run.name),
         "style" => STYLE.concat(),
         "facts" => facts::header(&detail.report),
@@ -42,10 +50,10 @@ pub fn page(detail: &RunDetail) -> String {
         "quality" => facts::quality(&detail.report),
         "provenance" => facts::provenance(&detail.report),
         "summary" => escape_lines(&terminal::summary(&detail.report, SUMMARY_WIDTH)),
-        "data" => script_safe(&data::Data::of(detail)),
+        "data" => script_safe(&data),
         "script" => SCRIPTS.concat(),
         _ => String::new(),
-    })
+    }))
 }
 
 /// Replaces every `{{slot}}` of `frame`; what is put in is not looked at again.

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use waytrace_model::detail::RunDetail;
-use waytrace_report::html::page;
 
 use crate::fixture;
 
@@ -54,7 +53,8 @@ impl Drop for Scratch {
 fn visited(detail: &RunDetail, name: &str) -> Option<String> {
     let scratch = Scratch::new(name);
     let file = scratch.0.join("page.html");
-    let page = page(detail).replacen("<head>", &format!("<head>{RECORDER}"), 1);
+    let page = waytrace_report::html::page(detail, fixture::traced(detail)).expect("nothing to fail");
+    let page = page.replacen("<head>", &format!("<head>{RECORDER}"), 1);
     let page = page.replacen("</body>", &format!("{VISITOR}</body>"), 1);
     std::fs::write(&file, page).expect("our own directory");
     let output = Command::new("chromium")

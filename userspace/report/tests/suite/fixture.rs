@@ -1,5 +1,7 @@
 //! Hand-made runs with known totals. Deterministic: no clock and no random source.
 
+use std::convert::Infallible;
+
 use waytrace_model::allocation::{
     AllocationWindow, MapEvent, MapKind, Mode, SampledStack, Site, TracedAllocation,
 };
@@ -28,6 +30,10 @@ const EVENTS: [(&str, Unit); 6] = [
 /// Position in [`EVENTS`] of the event that counts only 40 % of the time.
 const MULTIPLEXED: usize = 4;
 const INTERVAL_NS: u64 = 100_000_000;
+/// Ids of the sites, most bytes first: in no order.
+const SITE_IDS: [u32; 7] = [40, 3, 16_383, 0, 22, 5, 6];
+/// Allocations traced from their birth.
+const TRACED: u64 = 600;
 
 /// A small, even pseudo-random source (SplitMix64), so that curves look alive and never change.
 struct Noise(u64);
@@ -84,7 +90,9 @@ fn sites(exact: bool) -> Vec<Site> {
     let cron = [redis("serverCron", "server.c", 1300), redis("processTimeEvents", "ae.c", 330)];
     let unknown = Frame { module: Some("libjemalloc.so.2".into()), offset: 0x4d2f0, ..Frame::default() };
     let stacked = |samples_count, frames| SampledStack { samples_count, frames };
-    let site = |tid, bytes: u64, count: u64, live: u64, frames: Vec<Frame>, stacks| Site {
+    let mut ids = SITE_IDS.into_iter();
+    let mut site = |tid, bytes: u64, count: u64, live: u64, frames: Vec<Frame>, stacks| Site {
+        id: ids.next().expect("an id for every site"),
         tid,
         alloc_count: count as f64,
         alloc_bytes: bytes as f64,
@@ -174,6 +182,7 @@ fn allocations(sites: &[Site], exact: bool) -> AllocationReport {
         live_bytes: exact.then_some(live),
         peak_live_bytes: exact.then_some(live + live / 2),
         temporary_count: exact.then(|| sites.iter().filter_map(|site| site.temporary_count).sum()),
+        traced_count: exact.then_some(TRACED + 1),
         mmap_bytes: 48 << 20,
         munmap_bytes: 16 << 20,
         ci95_pct: Some(if exact { 0.0 } else { 3.2 }),
@@ -314,7 +323,14 @@ fn summary(windows: u64) -> RunSummary {
     }
 }
 
-fn traced(count: u64, end_ns: u64) -> Vec<TracedAllocation> {
+/// The traced allocations of [`run`]: one that was there before, and 600 of the first four sites in turn.
+pub fn traced(detail: &RunDetail) -> impl Iterator<Item = Result<TracedAllocation, Infallible>> {
+    let known = detail.report.allocations.as_ref().and_then(|own| own.traced_count);
+    let blocks = if known.is_some() { blocks(TRACED, detail.report.run.duration_ns) } else { Vec::new() };
+    blocks.into_iter().map(Ok)
+}
+
+fn blocks(count: u64, end_ns: u64) -> Vec<TracedAllocation> {
     let mut noise = Noise(11);
     let one = |i: u64| {
         let size_bytes = 4096 << noise.below(7);
@@ -326,7 +342,7 @@ fn traced(count: u64, end_ns: u64) -> Vec<TracedAllocation> {
             address: 0x7f3a_0000_0000 + (i % 40) * 0x4_0000 + (i % 3) * 0x2000_0000,
             size_bytes,
             tid: TGID,
-            site: Some((i % 4) as u32),
+            site: Some(SITE_IDS[(i % 4) as usize]),
         }
     };
     let before = TracedAllocation {
@@ -407,9 +423,8 @@ pub fn run(count: u64, exact: bool) -> RunDetail {
         overhead,
     };
     let events = EVENTS.iter().map(|&(name, unit)| EventInfo { name: name.into(), unit }).collect();
-    let traced = if exact { traced(600, count * INTERVAL_NS) } else { vec![] };
     let map_events = map_events(&windows);
-    RunDetail { report, events, windows, sites, traced, map_events, phases: Vec::new() }
+    RunDetail { report, events, windows, sites, map_events, phases: Vec::new() }
 }
 
 /// A run that collected nothing at all.

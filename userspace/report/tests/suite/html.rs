@@ -1,9 +1,13 @@
 //! The HTML page as text: every part is there, nothing from a run becomes markup, and size stays bounded.
 
 use serde_json::Value;
-use waytrace_report::html::page;
+use waytrace_model::detail::RunDetail;
 
 use crate::fixture;
+
+fn page(detail: &RunDetail) -> String {
+    waytrace_report::html::page(detail, fixture::traced(detail)).expect("nothing to fail")
+}
 
 /// The page's embedded data, as a browser would read it.
 fn data(page: &str) -> Value {
@@ -33,6 +37,9 @@ fn all_parts_are_there() {
     assert_eq!(data["events"].as_array().map(Vec::len), Some(6));
     assert_eq!(data["points"]["merged"], 1);
     assert_eq!(data["traced"]["size"].as_array().map(Vec::len), Some(601));
+    // The first four sites in turn, whatever their ids; the table has them in that order.
+    let rows: Vec<_> = data["traced"]["site"].as_array().unwrap().iter().map(Value::as_u64).collect();
+    assert_eq!(rows[..5], [None, Some(0), Some(1), Some(2), Some(3)]);
     assert!(data["flame"]["live"].is_array() && data["flame"]["peak"].is_array());
     assert_eq!(data["flame"]["bytes"][0], 80_000_000);
 }

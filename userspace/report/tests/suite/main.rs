@@ -4,6 +4,7 @@ mod browser;
 mod csv;
 mod fixture;
 mod html;
+mod json;
 mod perfetto;
 mod pprof;
 mod stacks;

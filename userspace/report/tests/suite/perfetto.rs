@@ -6,7 +6,8 @@ use waytrace_model::detail::RunDetail;
 use crate::{fixture, text};
 
 fn trace(detail: &RunDetail) -> Value {
-    serde_json::from_str(&text(|out| waytrace_report::perfetto::write(detail, out))).expect("valid JSON")
+    let written = text(|out| waytrace_report::perfetto::write(detail, fixture::traced(detail), out));
+    serde_json::from_str(&written).expect("valid JSON")
 }
 
 fn events(trace: &Value, phase: &str) -> Vec<Value> {
@@ -44,12 +45,15 @@ fn every_traced_allocation_opens_and_closes_once() {
     let detail = fixture::run(50, true);
     let trace = trace(&detail);
     let (opened, closed) = (events(&trace, "b"), events(&trace, "e"));
-    assert_eq!(opened.len(), detail.traced.len());
+    assert_eq!(opened.len(), fixture::traced(&detail).count());
     for (open, close) in opened.iter().zip(&closed) {
         assert_eq!(open["id"], close["id"]);
         assert!(open["ts"].as_f64() <= close["ts"].as_f64(), "{open} {close}");
     }
     assert_eq!(opened[0]["name"], "allocated before the run");
+    for (block, site) in opened[1..].iter().zip(detail.sites.iter().take(4).cycle()) {
+        assert_eq!(block["args"]["caller"], site.frames[0].label(), "the caller of the site with that id");
+    }
     assert_eq!(events(&trace, "i").len(), detail.map_events.len());
     assert_eq!(trace["otherData"]["host"]["kernel"], "6.18.0");
 }

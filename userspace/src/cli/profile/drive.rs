@@ -65,7 +65,7 @@ async fn measure(
     run: RunWriter,
     mut signals: Signals,
 ) -> anyhow::Result<Finished> {
-    let writer = Writer::start(run).context("starting the store thread")?;
+    let mut writer = Writer::start(run).context("starting the store thread")?;
     announce(&session, &target);
     if let Some(child) = &mut target.child {
         if child.run_to_entry() {
@@ -75,14 +75,14 @@ async fn measure(
     }
     let mut progress = Progress::new(duration_ns);
     let mut ended_by =
-        watch(duration_ns, &mut session, &mut target, &writer, &mut signals, &mut progress).await?;
+        watch(duration_ns, &mut session, &mut target, &mut writer, &mut signals, &mut progress).await?;
     progress.clear();
     let (batches, mut epilogue) = session.finish(ended_by)?;
     for batch in batches {
         writer.append(batch);
     }
     epilogue.exit_code = target.child.as_mut().and_then(super::child::Child::exit_code);
-    let (run, failure) = writer.finish(&epilogue)?;
+    let (run, failure) = writer.finish(epilogue)?;
     let exit_code = target.child.as_mut().and_then(|child| {
         child.conclude(ended_by != EndedBy::Interrupt);
         child.exit_code()
@@ -99,7 +99,7 @@ async fn watch(
     duration_ns: Option<u64>,
     session: &mut Session,
     target: &mut Target,
-    writer: &Writer,
+    writer: &mut Writer,
     signals: &mut Signals,
     progress: &mut Progress,
 ) -> anyhow::Result<EndedBy> {

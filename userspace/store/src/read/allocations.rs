@@ -11,8 +11,8 @@ use waytrace_model::stack::StackQuality;
 
 use super::epilogue::End;
 use super::list::RunRow;
-use super::row;
 use super::sites::merged;
+use super::{row, traced};
 use crate::codec::{json, quantity, quantity_opt};
 use crate::store::RunId;
 
@@ -40,6 +40,7 @@ pub(super) fn report(
     let stored = row(connection, run.id, "SELECT * FROM allocation_total WHERE run_id = ?1", from_totals)?;
     let Some(stored) = stored else { return Ok(None) };
     Ok(Some(AllocationReport {
+        traced_count: traced_count(connection, run.id, stored.live_bytes)?,
         sizes: histogram(connection, run.id, "size")?,
         lifetimes: histogram(connection, run.id, "lifetime")?,
         stacks: end.map(|end| end.stacks).unwrap_or_default(),
@@ -73,6 +74,7 @@ fn from_totals(row: &Row<'_>) -> rusqlite::Result<AllocationReport> {
         live_bytes: quantity_opt(row, "live_bytes")?,
         peak_live_bytes: quantity_opt(row, "peak_live_bytes")?,
         temporary_count: quantity_opt(row, "temporary_count")?,
+        traced_count: None,
         mmap_bytes: quantity(row, "mmap_bytes")?,
         munmap_bytes: quantity(row, "munmap_bytes")?,
         ci95_pct: row.get("ci95_pct")?,
@@ -98,12 +100,26 @@ fn from_windows(connection: &Connection, run: &RunRow) -> rusqlite::Result<Optio
             ?2 AS mode, ?3 AS null_reason, '[]' AS probes
         FROM allocation_window WHERE run_id = ?1";
     let mode = run.mode.map(Mode::as_str);
-    connection.query_row(sql, params![run.id.0, mode, UNFINISHED], |row| {
+    let summed = connection.query_row(sql, params![run.id.0, mode, UNFINISHED], |row| {
         if quantity(row, "windows")? == 0 {
             return Ok(None);
         }
         from_totals(row).map(Some)
-    })
+    })?;
+    let Some(summed) = summed else { return Ok(None) };
+    Ok(Some(AllocationReport {
+        traced_count: traced_count(connection, run.id, summed.live_bytes)?,
+        ..summed
+    }))
+}
+
+/// Blocks are traced where lifetimes are measured, and there live bytes are known.
+fn traced_count(
+    connection: &Connection,
+    run: RunId,
+    live_bytes: Option<u64>,
+) -> rusqlite::Result<Option<u64>> {
+    live_bytes.map(|_| traced::count(connection, run)).transpose()
 }
 
 fn histogram(connection: &Connection, run: RunId, kind: &str) -> rusqlite::Result<Vec<Bucket>> {

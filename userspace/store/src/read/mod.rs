@@ -9,6 +9,7 @@ mod series;
 mod sites;
 mod stacks;
 mod target;
+pub(crate) mod traced;
 
 use rusqlite::{Connection, OptionalExtension};
 use waytrace_model::detail::RunDetail;
@@ -23,7 +24,7 @@ pub(crate) fn report(connection: &Connection, run: RunId) -> rusqlite::Result<Op
     list::run(connection, run)?.map(|row| report_of(connection, &row)).transpose()
 }
 
-/// A run complete; `None` if there is no such run.
+/// A run complete but for its traced allocations; `None` if there is no such run.
 pub(crate) fn detail(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunDetail>> {
     let Some(report) = report(connection, run)? else { return Ok(None) };
     Ok(Some(RunDetail {
@@ -31,7 +32,6 @@ pub(crate) fn detail(connection: &Connection, run: RunId) -> rusqlite::Result<Op
         events: counters::events(connection, run)?,
         windows: series::windows(connection, run)?,
         sites: sites::per_thread(connection, run)?,
-        traced: series::traced(connection, run)?,
         map_events: series::map_events(connection, run)?,
         phases: phases::all(connection, run)?,
     }))

@@ -1,9 +1,9 @@
-//! What a run holds over time: windows with their readings, traced allocations, mapping changes.
+//! What a run holds over time: windows with their readings, mapping changes.
 
 use std::collections::HashMap;
 
 use rusqlite::{Connection, Row};
-use waytrace_model::allocation::{AllocationWindow, MapEvent, MapKind, TracedAllocation};
+use waytrace_model::allocation::{AllocationWindow, MapEvent, MapKind};
 use waytrace_model::counter::CounterReading;
 use waytrace_model::detail::WindowDetail;
 use waytrace_model::run::Window;
@@ -64,22 +64,6 @@ fn allocation_window(row: &Row<'_>) -> rusqlite::Result<AllocationWindow> {
         mmap_bytes: quantity(row, "mmap_bytes")?,
         munmap_bytes: quantity(row, "munmap_bytes")?,
         probed_ratio: row.get("probed_ratio")?,
-    })
-}
-
-/// Traced allocations, oldest first.
-pub(super) fn traced(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<TracedAllocation>> {
-    let sql = "SELECT * FROM traced_allocation WHERE run_id = ?1 ORDER BY position";
-    rows(connection, run, sql, |row| {
-        let Address(address) = row.get("address")?;
-        Ok(TracedAllocation {
-            from_ns: quantity_opt(row, "from_ns")?,
-            to_ns: quantity_opt(row, "to_ns")?,
-            address,
-            size_bytes: quantity(row, "size_bytes")?,
-            tid: row.get("tid")?,
-            site: row.get("site")?,
-        })
     })
 }
 

@@ -11,19 +11,25 @@ use super::stacks;
 use crate::codec::{quantity, quantity_opt};
 use crate::store::RunId;
 
-/// Sites in stored order, which traced allocations point into.
+/// Sites, most bytes first.
 pub(super) fn per_thread(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<Site>> {
     let stacks = stacks::load(connection, run)?;
     let frames = |stack: i64| stacks.get(&stack).cloned().unwrap_or_default();
     let mut sampled = sampled_stacks(connection, run, frames)?;
-    super::rows(connection, run, "SELECT * FROM site WHERE run_id = ?1 ORDER BY site", |row| {
-        let stacks = sampled.remove(&row.get("site")?).unwrap_or_default();
-        site(row, frames(row.get("stack")?), stacks)
-    })
+    super::rows(
+        connection,
+        run,
+        "SELECT * FROM site WHERE run_id = ?1 ORDER BY alloc_bytes DESC, site",
+        |row| {
+            let stacks = sampled.remove(&row.get("site")?).unwrap_or_default();
+            site(row, frames(row.get("stack")?), stacks)
+        },
+    )
 }
 
 fn site(row: &Row<'_>, frames: Vec<Frame>, stacks: Vec<SampledStack>) -> rusqlite::Result<Site> {
     Ok(Site {
+        id: row.get("site")?,
         tid: row.get("tid")?,
         alloc_count: row.get("alloc_count")?,
         alloc_bytes: row.get("alloc_bytes")?,

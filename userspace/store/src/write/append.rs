@@ -5,15 +5,16 @@ use waytrace_model::allocation::{AllocationWindow, MapEvent};
 use waytrace_model::batch::{Batch, ThreadInfo};
 use waytrace_model::counter::CounterReading;
 
+use super::Positions;
 use crate::codec::{Address, Quantity, finite, finite_or_null};
 use crate::store::RunId;
 
-/// Inserts everything of `batch`; its mapping changes are numbered from `first_map_event`.
+/// Inserts everything of `batch`; its mapping changes and traced allocations are numbered from `first` on.
 pub(super) fn batch(
     connection: &Connection,
     run: RunId,
     batch: &Batch,
-    first_map_event: u64,
+    first: Positions,
 ) -> rusqlite::Result<()> {
     let window = batch.window;
     connection
@@ -29,8 +30,9 @@ pub(super) fn batch(
     if let Some(activity) = &batch.allocations {
         allocations(connection, run, window.index, activity)?;
     }
-    map_events(connection, run, first_map_event, &batch.map_events)?;
-    super::phases::insert(connection, run, &batch.phases)
+    map_events(connection, run, first.map_events, &batch.map_events)?;
+    super::phases::insert(connection, run, &batch.phases)?;
+    super::traced::insert(connection, run, first.traced, &batch.traced)
 }
 
 /// A thread announced again (exec renamed it, or its tid was reused) keeps the newest name.

@@ -1,17 +1,22 @@
 //! The rows known only when a run ends.
 
 use rusqlite::{Connection, params};
-use waytrace_model::allocation::{AllocationTotals, Site, TracedAllocation};
+use waytrace_model::allocation::{AllocationTotals, Site};
 use waytrace_model::batch::Epilogue;
 use waytrace_model::histogram::Bucket;
 
 use super::intern::Interner;
-use crate::codec::{Address, Quantity, finite, finite_or_null, to_json};
+use crate::codec::{Quantity, finite, finite_or_null, to_json};
 use crate::read::counters;
 use crate::store::RunId;
 
-/// Inserts everything of `epilogue`.
-pub(super) fn insert(connection: &Connection, run: RunId, epilogue: &Epilogue) -> rusqlite::Result<()> {
+/// Inserts everything of `epilogue`; its traced allocations are numbered from `first_traced`.
+pub(super) fn insert(
+    connection: &Connection,
+    run: RunId,
+    epilogue: &Epilogue,
+    first_traced: u64,
+) -> rusqlite::Result<()> {
     run_end(connection, run, epilogue)?;
     collectors_and_loss(connection, run, epilogue)?;
     event_totals(connection, run)?;
@@ -21,7 +26,7 @@ pub(super) fn insert(connection: &Connection, run: RunId, epilogue: &Epilogue) -
         histogram(connection, run, "lifetime", &totals.lifetimes)?;
     }
     sites(connection, run, &epilogue.sites)?;
-    traced(connection, run, &epilogue.traced)
+    super::traced::insert(connection, run, first_traced, &epilogue.remaining)
 }
 
 fn run_end(connection: &Connection, run: RunId, epilogue: &Epilogue) -> rusqlite::Result<()> {
@@ -126,11 +131,10 @@ fn sites(connection: &Connection, run: RunId, sites: &[Site]) -> rusqlite::Resul
         "INSERT INTO site_stack (run_id, site, stack, samples_count) VALUES (?1, ?2, ?3, ?4)
          ON CONFLICT DO UPDATE SET samples_count = samples_count + excluded.samples_count",
     )?;
-    for (number, site) in sites.iter().enumerate() {
-        let number = number as i64;
+    for site in sites {
         insert.execute(params![
             run.0,
-            number,
+            site.id,
             site.tid,
             interner.stack(&site.frames)?,
             finite(site.alloc_count),
@@ -143,28 +147,8 @@ fn sites(connection: &Connection, run: RunId, sites: &[Site]) -> rusqlite::Resul
         ])?;
         for sampled in &site.stacks {
             let stack = interner.stack(&sampled.frames)?;
-            insert_stack.execute(params![run.0, number, stack, Quantity(sampled.samples_count)])?;
+            insert_stack.execute(params![run.0, site.id, stack, Quantity(sampled.samples_count)])?;
         }
-    }
-    Ok(())
-}
-
-fn traced(connection: &Connection, run: RunId, traced: &[TracedAllocation]) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO traced_allocation (run_id, position, from_ns, to_ns, address, size_bytes, tid, site)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?;
-    for (position, allocation) in traced.iter().enumerate() {
-        insert.execute(params![
-            run.0,
-            position as i64,
-            allocation.from_ns.map(Quantity),
-            allocation.to_ns.map(Quantity),
-            Address(allocation.address),
-            Quantity(allocation.size_bytes),
-            allocation.tid,
-            allocation.site,
-        ])?;
     }
     Ok(())
 }

@@ -4,6 +4,7 @@ mod append;
 mod epilogue;
 mod intern;
 mod phases;
+mod traced;
 
 use std::path::{Path, PathBuf};
 
@@ -18,6 +19,13 @@ use crate::error::{OnPath, Result, StoreError};
 use crate::select::is_valid_name;
 use crate::store::RunId;
 
+/// How many rows were stored of what is numbered through the run.
+#[derive(Debug, Clone, Copy, Default)]
+struct Positions {
+    map_events: u64,
+    traced: u64,
+}
+
 /// A run being recorded. Dropped without [`RunWriter::finish`] it stays in the store as `unfinished`.
 #[derive(Debug)]
 pub struct RunWriter {
@@ -25,7 +33,7 @@ pub struct RunWriter {
     path: PathBuf,
     run: RunId,
     name: String,
-    map_events: u64,
+    stored: Positions,
 }
 
 impl RunWriter {
@@ -39,7 +47,7 @@ impl RunWriter {
         let run = insert_run(&transaction, header, &name).on(path)?;
         insert_events(&transaction, run, events).on(path)?;
         transaction.commit().on(path)?;
-        Ok(Self { connection, path: path.to_owned(), run, name, map_events: 0 })
+        Ok(Self { connection, path: path.to_owned(), run, name, stored: Positions::default() })
     }
 
     /// The run's id.
@@ -58,9 +66,10 @@ impl RunWriter {
     /// [`StoreError::DiskFull`], [`StoreError::Locked`], [`StoreError::RunGone`] and the other failures of writing.
     /// What was appended before is intact, and appending may be tried again.
     pub fn append(&mut self, batch: &Batch) -> Result<()> {
-        let first = self.map_events;
+        let first = self.stored;
         self.in_transaction(|transaction, run| append::batch(transaction, run, batch, first))?;
-        self.map_events += batch.map_events.len() as u64;
+        self.stored.map_events += batch.map_events.len() as u64;
+        self.stored.traced += batch.traced.len() as u64;
         Ok(())
     }
 
@@ -69,7 +78,8 @@ impl RunWriter {
     /// # Errors
     /// As [`RunWriter::append`]; the run then stays `unfinished` with all its windows.
     pub fn finish(mut self, epilogue: &Epilogue) -> Result<RunId> {
-        self.in_transaction(|transaction, run| epilogue::insert(transaction, run, epilogue))?;
+        let first_traced = self.stored.traced;
+        self.in_transaction(|transaction, run| epilogue::insert(transaction, run, epilogue, first_traced))?;
         Ok(self.run)
     }
 

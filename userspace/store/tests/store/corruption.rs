@@ -93,6 +93,11 @@ fn exercise(path: &Path) {
         for row in store.runs(None).map_err(named).unwrap_or_default() {
             let _ = store.report(row.id).map_err(named);
             let _ = store.detail(row.id).map_err(named);
+            if let Ok(view) = store.view(row.id).map_err(named) {
+                for one in view.traced() {
+                    let _ = one.map_err(named);
+                }
+            }
         }
     }
     if let Ok(mut store) = Store::open(Some(path)).map_err(named) {

@@ -5,6 +5,7 @@
 
 mod fixture;
 mod support;
+mod traced;
 
 mod concurrency;
 mod corruption;

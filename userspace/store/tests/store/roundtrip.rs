@@ -17,7 +17,6 @@ fn detail_gives_back_everything_that_was_written() {
     let detail = store.detail(id).unwrap();
     assert_eq!(detail.events, run.events);
     assert_eq!(detail.sites, run.epilogue.sites);
-    assert_eq!(detail.traced, run.epilogue.traced);
     let map_events: Vec<_> = run.batches.iter().flat_map(|batch| batch.map_events.clone()).collect();
     assert_eq!(detail.map_events, map_events);
     let phases: Vec<_> = run.batches.iter().flat_map(|batch| batch.phases.clone()).collect();

@@ -1,7 +1,5 @@
 //! Allocations in exact mode: every call is seen, the kernel side holds the totals, and this reads them out.
 
-use std::collections::HashMap;
-
 use waytrace_abi::allocation::{self as abi, Traced};
 use waytrace_model::allocation::{AllocationTotals, AllocationWindow, Mode, Site, TracedAllocation};
 use waytrace_model::histogram::Bucket;
@@ -109,15 +107,8 @@ impl Scale {
     pub const ONE: Self = Self { count: 1.0, bytes: 1.0 };
 }
 
-/// Sites in the model's words.
-pub struct Sites {
-    /// Most bytes first.
-    pub sites: Vec<Site>,
-    /// Position in `sites` by the kernel side's index.
-    pub positions: HashMap<u32, u32>,
-}
-
-/// All sites of the targets, named; `scale` turns counted calls into estimated ones.
+/// All sites of the targets, named; `scale` turns counted calls into estimated ones. The kernel side's index of a site
+/// never changes and is its id, so that traced blocks can name it long before it has a name.
 pub fn sites(
     kernel_sites: &[abi::Site],
     peak_epoch: u64,
@@ -125,36 +116,28 @@ pub fn sites(
     names: &Names,
     stacks: &Stacks,
     scale: Scale,
-) -> Sites {
+) -> Vec<Site> {
     let lifetimes = detail >= Detail::Lifetimes;
     let mut sampled = names.stacks_of(stacks);
-    let mut indexed: Vec<(u32, Site)> = Vec::with_capacity(kernel_sites.len());
-    for (index, site) in kernel_sites.iter().enumerate() {
-        if site.alloc_count == 0 {
-            continue;
-        }
-        let index = index as u32;
+    let used = (0..).zip(kernel_sites).filter(|(_, site)| site.alloc_count > 0);
+    let in_model = |(index, site): (u32, &abi::Site)| {
         let live_bytes = site.alloc_bytes.saturating_sub(site.freed_bytes);
         let at_peak = if site.peak_epoch == peak_epoch { site.live_at_peak_bytes } else { live_bytes };
-        indexed.push((
-            index,
-            Site {
-                tid: site.tid,
-                alloc_count: site.alloc_count as f64 * scale.count,
-                alloc_bytes: site.alloc_bytes as f64 * scale.bytes,
-                free_count: lifetimes.then_some(site.free_count),
-                freed_bytes: lifetimes.then_some(site.freed_bytes),
-                live_bytes: lifetimes.then_some(live_bytes),
-                peak_live_bytes: lifetimes.then_some(at_peak),
-                temporary_count: lifetimes.then_some(site.temporary_count),
-                frames: caller_frames(site, index, names),
-                stacks: sampled.remove(&index).unwrap_or_default(),
-            },
-        ));
-    }
-    indexed.sort_by(|(_, a), (_, b)| b.alloc_bytes.total_cmp(&a.alloc_bytes));
-    let positions = indexed.iter().enumerate().map(|(at, (index, _))| (*index, at as u32)).collect();
-    Sites { sites: indexed.into_iter().map(|(_, site)| site).collect(), positions }
+        Site {
+            id: index,
+            tid: site.tid,
+            alloc_count: site.alloc_count as f64 * scale.count,
+            alloc_bytes: site.alloc_bytes as f64 * scale.bytes,
+            free_count: lifetimes.then_some(site.free_count),
+            freed_bytes: lifetimes.then_some(site.freed_bytes),
+            live_bytes: lifetimes.then_some(live_bytes),
+            peak_live_bytes: lifetimes.then_some(at_peak),
+            temporary_count: lifetimes.then_some(site.temporary_count),
+            frames: caller_frames(site, index, names),
+            stacks: sampled.remove(&index).unwrap_or_default(),
+        }
+    };
+    used.map(in_model).collect()
 }
 
 /// The address a site's caller is looked up under: the call lies before the return address.
@@ -171,7 +154,7 @@ fn caller_frames(site: &abi::Site, index: u32, names: &Names) -> Vec<waytrace_mo
 }
 
 /// A freed block in the model's words.
-pub fn traced(record: &Traced, start_ns: u64, positions: &HashMap<u32, u32>) -> TracedAllocation {
+pub fn traced(record: &Traced, start_ns: u64) -> TracedAllocation {
     let since = |at_ns: u64| at_ns.saturating_sub(start_ns);
     TracedAllocation {
         from_ns: (record.from_ns != 0).then(|| since(record.from_ns)),
@@ -179,25 +162,18 @@ pub fn traced(record: &Traced, start_ns: u64, positions: &HashMap<u32, u32>) -> 
         address: record.address,
         size_bytes: record.size_bytes,
         tid: record.tid,
-        site: if record.from_ns == 0 { None } else { positions.get(&record.site).copied() },
+        site: (record.from_ns != 0).then_some(record.site),
     }
 }
 
-/// Blocks that remain.
-pub fn remaining(
-    blocks: &[(abi::LiveKey, abi::Live)],
-    start_ns: u64,
-    positions: &HashMap<u32, u32>,
-) -> Vec<TracedAllocation> {
-    blocks
-        .iter()
-        .map(|(key, block)| TracedAllocation {
-            from_ns: Some(block.at_ns.saturating_sub(start_ns)),
-            to_ns: None,
-            address: key.address(),
-            size_bytes: block.size_bytes,
-            tid: block.tid,
-            site: positions.get(&block.site).copied(),
-        })
-        .collect()
+/// A block that remains.
+pub fn remaining(key: abi::LiveKey, block: &abi::Live, start_ns: u64) -> TracedAllocation {
+    TracedAllocation {
+        from_ns: Some(block.at_ns.saturating_sub(start_ns)),
+        to_ns: None,
+        address: key.address(),
+        size_bytes: block.size_bytes,
+        tid: block.tid,
+        site: Some(block.site),
+    }
 }

@@ -300,11 +300,15 @@ impl Kernel {
             .collect()
     }
 
-    /// Live blocks of at least `min_bytes`.
+    /// What `make` makes of the live blocks of at least `min_bytes`.
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Syscall`].
-    pub fn live_blocks(&self, min_bytes: u64) -> Result<Vec<(LiveKey, Live)>, Error> {
+    pub fn live_blocks<T>(
+        &self,
+        min_bytes: u64,
+        make: impl Fn(LiveKey, &Live) -> T,
+    ) -> Result<Vec<T>, Error> {
         let view = |name: &str, bytes: usize| {
             sys::View::new(self.array_fd(name)?, bytes).map_err(Error::syscall(format!("mapping {name}")))
         };
@@ -313,7 +317,7 @@ impl Kernel {
         let mut live = Vec::new();
         for (place, key) in keys.words().enumerate().filter(|(_, key)| *key != 0) {
             let block = blocks.at::<Live>(place).filter(|block| block.size_bytes >= min_bytes);
-            live.extend(block.map(|block| (LiveKey { packed: key }, block)));
+            live.extend(block.map(|block| make(LiveKey { packed: key }, &block)));
         }
         Ok(live)
     }

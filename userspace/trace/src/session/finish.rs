@@ -36,6 +36,7 @@ impl Session {
         self.add_perf_readings(end_window, None)?;
         if let Some(last) = &mut self.pending {
             last.phases.append(&mut self.gathered.phases);
+            last.traced.append(&mut self.gathered.traced);
         }
         batches.extend(self.pending.take());
         sliver::join(&mut batches, self.request.interval_ns);
@@ -54,12 +55,11 @@ impl Session {
         let callers = own.iter().filter(|site| site.alloc_count > 0);
         let names = Names::resolve(&stacks, callers.map(|site| (site.tgid, allocations::call_address(site))));
         let peak_epoch = measured.after.sums.peak.epoch;
-        let named = allocations::sites(&own, peak_epoch, detail, &names, &stacks, scale);
-        let traced = self.traced(&named)?;
+        let sites = allocations::sites(&own, peak_epoch, detail, &names, &stacks, scale);
+        let remaining = self.remaining()?;
         let totals = allocations.map(|mut totals| {
-            totals.temporary_count = totals
-                .temporary_count
-                .map(|_| named.sites.iter().filter_map(|site| site.temporary_count).sum());
+            totals.temporary_count =
+                totals.temporary_count.map(|_| sites.iter().filter_map(|site| site.temporary_count).sum());
             totals
         });
         let overhead = self.overhead(cost_ns, &measured);
@@ -69,8 +69,8 @@ impl Session {
             exit_code: None,
             collectors: self.collectors,
             allocations: totals,
-            sites: named.sites,
-            traced,
+            sites,
+            remaining,
             stacks: stacks.quality,
             loss: self.loss,
             overhead,
@@ -109,20 +109,19 @@ impl Session {
         Ok(())
     }
 
-    fn traced(&mut self, named: &allocations::Sites) -> Result<Vec<TracedAllocation>, Error> {
+    /// Traced blocks that were not freed, oldest first. There are at most `--max-live`.
+    fn remaining(&self) -> Result<Vec<TracedAllocation>, Error> {
         let Some(AllocationMode::Exact { detail: Detail::Lifetimes | Detail::Stacks, min_traced_bytes }) =
             self.request.allocations
         else {
             return Ok(Vec::new());
         };
-        let mut traced: Vec<_> = std::mem::take(&mut self.gathered.traced)
-            .iter()
-            .map(|record| allocations::traced(record, self.start_ns, &named.positions))
-            .collect();
-        let live = self.kernel.live_blocks(min_traced_bytes)?;
-        traced.extend(allocations::remaining(&live, self.start_ns, &named.positions));
-        traced.sort_by_key(|block| block.from_ns.or(block.to_ns));
-        Ok(traced)
+        let start_ns = self.start_ns;
+        let mut live = self
+            .kernel
+            .live_blocks(min_traced_bytes, |key, block| allocations::remaining(key, block, start_ns))?;
+        live.sort_unstable_by_key(|block| block.from_ns);
+        Ok(live)
     }
 }
 

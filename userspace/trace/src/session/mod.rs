@@ -12,11 +12,10 @@ mod sliver;
 mod wrappers;
 
 use aya::maps::{MapData, RingBuf};
-use waytrace_abi::allocation::Traced;
 use waytrace_abi::lifecycle::{self, Lifecycle};
 use waytrace_image::allocators;
 use waytrace_image::process;
-use waytrace_model::allocation::{AllocationWindow, MapEvent};
+use waytrace_model::allocation::{AllocationWindow, MapEvent, TracedAllocation};
 use waytrace_model::batch::Batch;
 use waytrace_model::collector::{CollectorReport, Loss};
 use waytrace_model::phase::Phase;
@@ -41,8 +40,8 @@ use crate::{Error, calibrate, clock};
 /// Windows between two looks at whether the targets live.
 const LOOK_WINDOWS: u64 = 16;
 
-/// Blocks whose trace is kept until the end; further ones are counted as lost.
-const MAX_TRACED: usize = 200_000;
+/// Traced blocks that wait for the next batch, at 64 bytes each; further ones are counted as lost.
+const MAX_TRACED: usize = 1 << 20;
 
 /// A running session.
 pub struct Session {
@@ -95,7 +94,7 @@ struct Gathered {
     brought: Brought,
     map_events: Vec<MapEvent>,
     phases: Vec<Phase>,
-    traced: Vec<Traced>,
+    traced: Vec<TracedAllocation>,
     rescan: Vec<u32>,
     /// Something of a target ended: it may have been the last.
     ended: bool,
@@ -170,7 +169,7 @@ impl Session {
         match record {
             Record::Traced(traced) => {
                 if self.gathered.traced.len() < MAX_TRACED {
-                    self.gathered.traced.push(traced);
+                    self.gathered.traced.push(allocations::traced(&traced, self.start_ns));
                 } else {
                     self.loss.add("traced_dropped", 1);
                 }
@@ -259,7 +258,6 @@ impl Session {
         let now_ns = clock::monotonic_ns();
         let index = self.windows;
         let mut gathered = std::mem::take(&mut self.gathered);
-        self.gathered.traced = std::mem::take(&mut gathered.traced);
         // Now and then it is looked at anyway, should the ring have lost the record of an end.
         self.gathered.ended = gathered.ended || index.is_multiple_of(LOOK_WINDOWS);
         self.tasks.close(&mut self.kernel, now_ns, &mut gathered.brought)?;
@@ -273,10 +271,16 @@ impl Session {
             allocations,
             map_events: gathered.map_events,
             phases: gathered.phases,
+            traced: Vec::new(),
         };
         self.windows += 1;
         self.window_start_ns = now_ns;
         let mut finished = self.pending.replace(batch);
+        // Ended blocks need not wait until counters are complete: they go with the first batch that leaves.
+        match &mut finished {
+            Some(batch) => batch.traced = gathered.traced,
+            None => self.gathered.traced = gathered.traced,
+        }
         self.add_perf_readings(self.windows.saturating_sub(1), finished.as_mut())?;
         Ok(finished)
     }

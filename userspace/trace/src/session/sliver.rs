@@ -23,6 +23,7 @@ pub fn join(batches: &mut Vec<Batch>, interval_ns: u64) {
     };
     whole.map_events.extend(sliver.map_events);
     whole.phases.extend(sliver.phases);
+    whole.traced.extend(sliver.traced);
 }
 
 /// One reading a thread and event, as before.

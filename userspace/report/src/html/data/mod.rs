@@ -3,24 +3,31 @@
 mod activity;
 mod counters;
 mod frames;
+mod largest;
 mod points;
 mod sites;
 mod traced;
 mod tree;
 
 use serde::Serialize;
+use waytrace_model::allocation::TracedAllocation;
 use waytrace_model::detail::RunDetail;
 use waytrace_model::histogram::Bucket;
 
 use activity::Activity;
 use counters::EventSeries;
 use frames::Frames;
+use largest::Largest;
 use points::Points;
 use sites::Sites;
 use traced::Traced;
 use tree::Tree;
 
 use crate::text::plain;
+use crate::{Cause, Error};
+
+/// The largest rectangles that are drawn; a browser canvas stays fluid with these.
+const RECTANGLES_MAX: usize = 20_000;
 
 /// The page's data. Lists are columns where they are long.
 #[derive(Serialize)]
@@ -40,14 +47,21 @@ pub struct Data<'a> {
 }
 
 impl<'a> Data<'a> {
-    /// Everything the page draws of `detail`.
-    pub fn of(detail: &'a RunDetail) -> Self {
+    /// Everything the page draws of `detail` and `traced`.
+    ///
+    /// # Errors
+    /// [`Error::Read`] when `traced` fails.
+    pub fn of<E: Into<Cause>>(
+        detail: &'a RunDetail,
+        traced: impl Iterator<Item = Result<TracedAllocation, E>>,
+    ) -> Result<Self, Error> {
+        let largest = Largest::of(traced, detail.report.run.duration_ns, RECTANGLES_MAX)?;
         let allocations = detail.report.allocations.as_ref();
         let points = Points::of(&detail.windows);
         let mut frames = Frames::default();
         let sites = Sites::of(detail, &mut frames);
         let flame = Tree::of(&detail.sites, &mut frames);
-        Self {
+        Ok(Self {
             duration_ns: detail.report.run.duration_ns,
             mode: allocations.and_then(|own| own.mode).map(|mode| mode.as_str()),
             null_reason: allocations.and_then(|own| own.null_reason.as_deref()).map(plain),
@@ -55,12 +69,12 @@ impl<'a> Data<'a> {
             activity: Activity::of(&detail.windows, &points),
             sizes: allocations.map_or(&[], |own| &own.sizes),
             lifetimes: allocations.map_or(&[], |own| &own.lifetimes),
-            traced: Traced::of(detail, &sites),
+            traced: Traced::of(&largest, &sites),
             points,
             sites,
             flame,
             frames,
-        }
+        })
     }
 }
 

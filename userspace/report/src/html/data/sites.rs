@@ -20,9 +20,9 @@ pub struct Sites {
     /// Sites that are not in the list, and their bytes.
     omitted: usize,
     omitted_bytes: f64,
-    /// Row of every site of the run; the traced allocations point through it.
+    /// Row of each listed site of the run by its id, which traced allocations name.
     #[serde(skip)]
-    rows: Vec<usize>,
+    rows: HashMap<u32, usize>,
 }
 
 #[derive(Default, Serialize)]
@@ -68,13 +68,19 @@ impl Sites {
             list: listed.iter().map(|id| entry(&groups[*id], frames)).collect(),
             omitted: omitted.len(),
             omitted_bytes: omitted.iter().map(|id| bytes(*id)).sum(),
-            rows: group_of.into_iter().map(|id| row_of_group[id]).collect(),
+            rows: detail
+                .sites
+                .iter()
+                .zip(group_of)
+                .map(|(site, id)| (site.id, row_of_group[id]))
+                .filter(|(_, row)| *row < listed.len())
+                .collect(),
         }
     }
 
-    /// Row of a site of the run, if it is listed.
+    /// Row of a site of the run by its id, if it is listed.
     pub fn row(&self, site: u32) -> Option<usize> {
-        self.rows.get(site as usize).copied().filter(|row| *row < self.list.len())
+        self.rows.get(&site).copied()
     }
 }
 

@@ -2,14 +2,9 @@
 
 use serde::Serialize;
 use waytrace_model::allocation::TracedAllocation;
-use waytrace_model::detail::RunDetail;
 
+use super::largest::{Largest, SIZE_MIN};
 use super::sites::Sites;
-
-/// The largest rectangles that are drawn; a browser canvas stays fluid with these.
-const RECTANGLES_MAX: usize = 20_000;
-/// Height of an allocation of unknown size, in bytes.
-const SIZE_MIN: u64 = 64;
 
 /// Rectangles as columns, and how addresses became heights.
 #[derive(Serialize)]
@@ -34,12 +29,12 @@ struct Stretch(u64, u64, u64);
 
 impl Traced {
     /// `None` where nothing was traced.
-    pub fn of(detail: &RunDetail, sites: &Sites) -> Option<Self> {
-        let drawn = largest(&detail.traced, detail.report.run.duration_ns);
+    pub fn of(largest: &Largest, sites: &Sites) -> Option<Self> {
+        let drawn = &largest.drawn;
         if drawn.is_empty() {
             return None;
         }
-        let (stretches, height) = compact(&drawn);
+        let (stretches, height) = compact(drawn);
         Some(Self {
             from_ns: drawn.iter().map(|one| one.from_ns).collect(),
             to_ns: drawn.iter().map(|one| one.to_ns).collect(),
@@ -49,24 +44,9 @@ impl Traced {
             site: drawn.iter().map(|one| one.site.and_then(|site| sites.row(site))).collect(),
             stretches,
             height,
-            omitted: detail.traced.len() - drawn.len(),
+            omitted: largest.count - drawn.len(),
         })
     }
-}
-
-/// The allocations that cover most bytes × time, oldest first.
-fn largest(traced: &[TracedAllocation], end_ns: u64) -> Vec<TracedAllocation> {
-    let area = |one: &TracedAllocation| {
-        let lived = one.to_ns.unwrap_or(end_ns).saturating_sub(one.from_ns.unwrap_or(0));
-        u128::from(lived.max(1)) * u128::from(one.size_bytes.max(SIZE_MIN))
-    };
-    let mut order: Vec<usize> = (0..traced.len()).collect();
-    if order.len() > RECTANGLES_MAX {
-        order.sort_by_key(|at| std::cmp::Reverse(area(&traced[*at])));
-        order.truncate(RECTANGLES_MAX);
-        order.sort_unstable();
-    }
-    order.into_iter().map(|at| traced[at]).collect()
 }
 
 /// The stretches in use, each drawn above the last with a narrow gap, and their height together.
@@ -123,14 +103,5 @@ mod tests {
     fn the_end_of_the_address_space_is_no_overflow() {
         let (stretches, _) = compact(&[at(u64::MAX, u64::MAX), at(0, u64::MAX)]);
         assert_eq!(stretches.len(), 1);
-    }
-
-    #[test]
-    fn the_largest_areas_are_drawn() {
-        let mut traced: Vec<TracedAllocation> = (0..30_000).map(|i| at(i * 4096, 4096)).collect();
-        traced[29_999].size_bytes = 1 << 30;
-        let drawn = largest(&traced, 1000);
-        assert_eq!(drawn.len(), RECTANGLES_MAX);
-        assert_eq!(drawn.last().unwrap().size_bytes, 1 << 30);
     }
 }
