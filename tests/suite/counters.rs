@@ -192,6 +192,34 @@ fn phases_of_a_busy_thread() {
     cpu.sort_unstable();
     assert!(cpu[cpu.len() / 2].abs_diff(PERIOD_NS) * 20 <= PERIOD_NS, "{cpu:?}");
     assert_nearly_all_counted(&detail);
+    assert_shown(&measured.store, &detail);
+}
+
+/// Perfetto has a slice for each phase on its thread's track, the page a row for the thread.
+fn assert_shown(store: &crate::harness::waytrace::Store, detail: &RunDetail) {
+    let exported = store.run(&["export", "last", "--format", "perfetto"]).stdout;
+    let trace: serde_json::Value = serde_json::from_str(&exported).unwrap();
+    let slices = trace["traceEvents"].as_array().unwrap().iter().filter(|event| event["cat"] == "phase");
+    let shown: Vec<_> = slices
+        .map(|slice| {
+            let ns = |field: &str| (slice[field].as_f64().unwrap() * 1e3).round() as u64;
+            (slice["tid"].as_u64(), slice["args"]["cpu_ns"].as_u64(), ns("ts"), ns("dur"))
+        })
+        .collect();
+    let expected = detail.phases.iter().map(|phase| {
+        (Some(phase.tid.into()), Some(phase.cpu_ns), phase.start_ns, phase.end_ns - phase.start_ns)
+    });
+    assert_eq!(shown, expected.collect::<Vec<_>>());
+    let page = store.run(&["report", "last", "-o", "-"]).stdout;
+    let (_, section) = page.split_once("<section id=\"phases\">").expect("the section");
+    let phase = &detail.phases[0];
+    let row = format!(
+        "<tr><td>{} {}</td><td>{}</td>",
+        thread(&detail.report, phase.tid).comm,
+        phase.tid,
+        detail.phases.len()
+    );
+    assert!(section.contains(&row), "no {row}");
 }
 
 /// No thread counts more in its phases than in its windows, and of ticks, which it has all the time, hardly less.

@@ -1,8 +1,10 @@
 //! Chrome's JSON trace events, which ui.perfetto.dev and chrome://tracing open.
 //!
-//! Counters become counter tracks (rate per second over each window, per thread and for the process), traced
-//! allocations async slices, changes of the address space instants. Source: the Trace Event Format document of
-//! the Chromium project. Times there are microseconds; ours keep their nanoseconds as decimals.
+//! Counters become counter tracks (rate per second over each window, per thread and for the process), phases slices
+//! on their threads' tracks, traced allocations async slices, changes of the address space instants. Source: the Trace
+//! Event Format document of the Chromium project. Times there are microseconds; ours keep their nanoseconds as decimals.
+
+mod phases;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::Write;
@@ -35,6 +37,7 @@ pub fn write<E: Into<Cause>>(
     for (id, one) in traced.enumerate() {
         allocation(&mut trace, detail, &threads, &sites, id, &one.map_err(Error::reading)?)?;
     }
+    phases::slices(&mut trace, &detail.phases, &detail.events, &threads)?;
     map_events(&mut trace, detail, &threads)?;
     let provenance = json!({
         "run": detail.report.run, "host": detail.report.host, "collectors": detail.report.collectors,

@@ -7,6 +7,7 @@
 
 mod data;
 mod facts;
+mod phases;
 
 use waytrace_model::allocation::TracedAllocation;
 use waytrace_model::detail::RunDetail;
@@ -48,6 +49,13 @@ pub fn page<E: Into<Cause>>(
         "facts" => facts::header(&detail.report),
         "tiles" => facts::tiles(&detail.report),
         "quality" => facts::quality(&detail.report),
+        "phases-link" => phases::link(detail.report.phases.as_ref()).to_owned(),
+        "phases" => phases::section(
+            detail.report.phases.as_ref(),
+            &detail.phases,
+            &detail.events,
+            &detail.report.target.threads,
+        ),
         "provenance" => facts::provenance(&detail.report),
         "summary" => escape_lines(&terminal::summary(&detail.report, SUMMARY_WIDTH)),
         "data" => script_safe(&data),

@@ -9,6 +9,7 @@ use waytrace_model::report::RunReport;
 use waytrace_model::run::EndedBy;
 use waytrace_model::units::{format_bytes, format_ns};
 
+pub(crate) use counters::format_value;
 pub(crate) use honesty::loss_meaning;
 
 use crate::text::{cells, cut, cut_middle, plain, wrap};

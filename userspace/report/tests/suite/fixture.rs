@@ -9,9 +9,10 @@ use waytrace_model::collector::{CollectorReport, Loss, Overhead, Status};
 use waytrace_model::counter::{CounterReading, EventInfo, Unit};
 use waytrace_model::detail::{RunDetail, WindowDetail};
 use waytrace_model::histogram::Bucket;
+use waytrace_model::phase::{Phase, PhaseReading};
 use waytrace_model::report::{
-    AllocationReport, CounterTotal, RunReport, RunSummary, SCHEMA_VERSION, SiteReport, TargetReport,
-    ThreadReport,
+    AllocationReport, CounterTotal, PhaseTotals, RunReport, RunSummary, SCHEMA_VERSION, SiteReport,
+    TargetReport, ThreadReport,
 };
 use waytrace_model::run::{EndedBy, Host, Window};
 use waytrace_model::stack::{Frame, StackQuality};
@@ -425,6 +426,22 @@ pub fn run(count: u64, exact: bool) -> RunDetail {
     let events = EVENTS.iter().map(|&(name, unit)| EventInfo { name: name.into(), unit }).collect();
     let map_events = map_events(&windows);
     RunDetail { report, events, windows, sites, map_events, phases: Vec::new() }
+}
+
+/// The same with phases: three of the first thread, the third of four missing, and one of the second.
+pub fn with_phases(mut detail: RunDetail) -> RunDetail {
+    const PERIOD_NS: u64 = 20_000_000;
+    let phase = |(thread, index): (usize, u64)| {
+        let reading = PhaseReading { event: 2, value: 40 + index, time_enabled_ns: 9, time_running_ns: 9 };
+        let start_ns = index * (PERIOD_NS + 1_000);
+        let end_ns = start_ns + PERIOD_NS + 1_000;
+        Phase { tid: THREADS[thread].0, index, start_ns, end_ns, cpu_ns: PERIOD_NS, readings: vec![reading] }
+    };
+    detail.phases = [(0, 0), (0, 1), (0, 3), (1, 0)].map(phase).to_vec();
+    let (event, unit) = ("task-clock".into(), Unit::Ns);
+    let totals = PhaseTotals { event, unit, period: PERIOD_NS, count: 4, cpu_ns: 4 * PERIOD_NS };
+    detail.report.phases = Some(totals);
+    detail
 }
 
 /// A run that collected nothing at all.

@@ -45,6 +45,18 @@ fn all_parts_are_there() {
 }
 
 #[test]
+fn phases_have_a_row_for_each_thread() {
+    let detail = fixture::with_phases(fixture::run(50, true));
+    let with = page(&detail);
+    let (_, section) = with.split_once("<section id=\"phases\"").expect("the section");
+    let section = section.split_once("</section>").expect("its end").0;
+    assert!(with.contains("href=\"#phases\"") && section.contains("4 phases of 20.0ms task-clock each"));
+    assert_eq!(section.matches("<tr><td>").count(), 2);
+    assert!(section.contains("<td>3</td><td>1</td>"), "one of four is missing: {section}");
+    assert!(!page(&fixture::run(50, true)).contains("#phases"), "nobody asked for them");
+}
+
+#[test]
 fn nothing_is_loaded_from_elsewhere() {
     let page = page(&fixture::run(3, true));
     let outside: Vec<&str> = ["src=", "href=\"http", "url(http", "@import", "fetch(", "//cdn"]

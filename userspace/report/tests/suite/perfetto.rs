@@ -59,6 +59,18 @@ fn every_traced_allocation_opens_and_closes_once() {
 }
 
 #[test]
+fn phases_are_slices_on_their_threads() {
+    let detail = fixture::with_phases(fixture::run(50, true));
+    let slices = events(&trace(&detail), "X");
+    assert_eq!(slices.len(), detail.phases.len());
+    for (slice, phase) in slices.iter().zip(&detail.phases) {
+        assert_eq!((slice["tid"].as_u64(), slice["pid"].as_u64()), (Some(phase.tid.into()), Some(4242)));
+        assert_eq!(slice["ts"].as_f64().unwrap() * 1e3, phase.start_ns as f64);
+        assert_eq!(slice["args"][&detail.events[2].name], phase.readings[0].value);
+    }
+}
+
+#[test]
 fn threads_are_named() {
     let names = events(&trace(&fixture::run(5, true)), "M");
     assert!(names.iter().any(|event| event["tid"] == 4243 && event["args"]["name"] == "bio_close_file"));
