@@ -83,7 +83,8 @@ pub struct Overhead {
     pub tool_cpu_pct: Option<f64>,
     /// waytrace's peak resident set, in bytes.
     pub tool_rss_bytes: Option<u64>,
-    /// Cost of one probe hit as calibrated on this machine, in nanoseconds.
+    /// Mean cost of a probe hit, in nanoseconds: as calibrated on this machine, in the default mode corrected by what the
+    /// windows showed in the target. Without a hit, that of an allocation.
     pub probe_hit_ns: Option<f64>,
     /// Probe hits in the target over the run.
     pub probe_hits_count: u64,

@@ -30,20 +30,35 @@ pub struct Costs {
     pub sample_ns: f64,
 }
 
-impl Costs {
-    /// What probes cost between two readings of the totals.
-    pub fn between(&self, from: &Counts, to: &Counts) -> f64 {
-        self.alloc_ns * self.alloc_hits(from, to)
-            + self.sample_ns * (to.sample_count - from.sample_count) as f64
-    }
+/// What probes took from a target between two readings of the totals, in nanoseconds of CPU time by calibration.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Paid {
+    /// In allocating functions, stack samples included.
+    pub alloc_ns: f64,
+    /// In freeing functions.
+    pub free_ns: f64,
+}
 
-    /// The hits between two readings, each weighted by its cost in units of an allocation's entry.
-    pub fn alloc_hits(&self, from: &Counts, to: &Counts) -> f64 {
+impl Paid {
+    /// Both.
+    pub fn total_ns(&self) -> f64 {
+        self.alloc_ns + self.free_ns
+    }
+}
+
+impl Costs {
+    /// What probes cost between two readings. A hit that counted nothing is taken for one of an allocating function.
+    pub fn between(&self, from: &Counts, to: &Counts) -> Paid {
         let frees = to.free_count - from.free_count;
         let allocs = (to.hit_count - from.hit_count).saturating_sub(frees);
         let returns = to.return_count - from.return_count;
-        let in_allocs = |cost_ns: f64| if self.alloc_ns > 0.0 { cost_ns / self.alloc_ns } else { 1.0 };
-        allocs as f64 + frees as f64 * in_allocs(self.free_ns) + returns as f64 * in_allocs(self.return_ns)
+        let samples = to.sample_count - from.sample_count;
+        Paid {
+            alloc_ns: self.alloc_ns * allocs as f64
+                + self.return_ns * returns as f64
+                + self.sample_ns * samples as f64,
+            free_ns: self.free_ns * frees as f64,
+        }
     }
 }
 

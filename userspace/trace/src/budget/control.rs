@@ -8,7 +8,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use waytrace_analysis::duty::{Kind, Sample};
+use waytrace_analysis::duty::{Factors, Kind, Sample};
 
 use super::{Shared, Timed};
 use crate::calibrate::Costs;
@@ -19,9 +19,14 @@ use crate::{Error, clock};
 /// Mean time between the starts of two windows.
 const PERIOD_NS: u64 = 400_000_000;
 /// A window shorter than this measures mostly its own edges.
-const LEAST_WINDOW_NS: u64 = 2_000_000;
+const LEAST_WINDOW_NS: u64 = 3_000_000;
 /// Length of the first window, of which nothing is known.
-const FIRST_WINDOW_NS: u64 = 4_000_000;
+const FIRST_WINDOW_NS: u64 = 6_000_000;
+/// Parts of a window.
+const PARTS: u64 = 3;
+/// How often it is looked whether removed probes are still hit, and how many times at most.
+const SETTLING_LOOK: Duration = Duration::from_micros(100);
+const MOST_SETTLING_LOOKS: u32 = 30;
 /// How often the cost is looked at within a window.
 const LOOK_NS: u64 = 2_000_000;
 /// Tokens never grow beyond what flows in within this time: a quiet hour must not pay for a burst.
@@ -33,6 +38,8 @@ pub struct Controller {
     reaper: Reaper,
     budget_ratio: f64,
     costs: Costs,
+    /// What traps cost in the target over what they cost in calibration, as far as is known.
+    factors: Factors,
     random: u64,
     /// CPU time the probes may still take from the target.
     tokens_ns: f64,
@@ -49,18 +56,6 @@ struct Reading {
     totals: Counts,
 }
 
-/// Half a window.
-struct Half {
-    cost_ns: f64,
-    timed: Timed,
-}
-
-impl Half {
-    fn elapsed_ns(&self) -> u64 {
-        self.timed.end_ns - self.timed.start_ns
-    }
-}
-
 impl Controller {
     pub fn new(totals: TotalsReader, prober: Prober, budget_pct: f64, costs: Costs) -> Self {
         Self {
@@ -69,6 +64,7 @@ impl Controller {
             reaper: Reaper::default(),
             budget_ratio: budget_pct / 100.0,
             costs,
+            factors: Factors::CALIBRATED,
             random: clock::monotonic_ns() | 1,
             tokens_ns: 0.0,
             cost_rate: None,
@@ -103,7 +99,7 @@ impl Controller {
         let now = self.read()?;
         if let Some(before) = self.booked.replace(now) {
             self.tokens_ns += self.budget_ratio * now.cpu_ns.saturating_sub(before.cpu_ns) as f64;
-            self.tokens_ns -= self.costs.between(&before.totals, &now.totals);
+            self.tokens_ns -= self.cost_ns(&before, &now);
         }
         self.tokens_ns = self.tokens_ns.min(self.budget_ratio * MOST_SAVED_NS as f64);
         Ok(())
@@ -116,25 +112,50 @@ impl Controller {
         (affordable >= LEAST_WINDOW_NS as f64).then_some(affordable.min(PERIOD_NS as f64) as u64)
     }
 
-    /// One window of two halves, one of each kind, in either order: what the machine and the target do meanwhile meets
-    /// both, and their difference is the cost of the probes alone.
+    /// One window of three parts: one side probed, both, then the other alone. What the machine and the target do
+    /// meanwhile meets all three, and they differ by the cost of the probes alone.
     fn window(&mut self, shared: &Shared, plans: &[(u32, Plan)], length_ns: u64) -> Result<(), Error> {
-        let frees_first = self.draw(2) == 0;
-        let mut frees = if frees_first { self.place(plans, Plan::frees)? } else { Placed::default() };
-        let allocs = self.place(plans, Plan::allocs)?;
-        let first = self.half(shared, frees_first, length_ns / 2)?;
-        if frees_first {
-            self.reaper.take(std::mem::take(&mut frees));
-        } else {
-            frees = self.place(plans, Plan::frees)?;
+        type Side = (Kind, fn(&Plan) -> Plan);
+        let (allocs, frees): (Side, Side) = ((Kind::Allocs, Plan::allocs), (Kind::Frees, Plan::frees));
+        let (first, last) = if self.draw(2) == 0 { (allocs, frees) } else { (frees, allocs) };
+        let part_ns = length_ns / PARTS;
+        let start = self.read()?;
+        let early = self.place(plans, first.1)?;
+        let alone = self.part(shared, first.0, part_ns)?;
+        let late = self.place(plans, last.1)?;
+        let together = self.part(shared, Kind::Both, part_ns)?;
+        self.reaper.take(early);
+        self.settle(first.0)?;
+        let other = self.part(shared, last.0, part_ns)?;
+        self.reaper.take(late);
+        let end = self.read()?;
+        self.cost_rate = Some(self.cost_ns(&start, &end) / (end.at_ns - start.at_ns).max(1) as f64);
+        shared.samples().extend([alone, together, other]);
+        self.factors = shared.factors();
+        Ok(())
+    }
+
+    /// What probes cost between two readings, in nanoseconds, by what is known of this target.
+    fn cost_ns(&self, from: &Reading, to: &Reading) -> f64 {
+        let paid = self.costs.between(&from.totals, &to.totals);
+        self.factors.of(paid.alloc_ns, paid.free_ns)
+    }
+
+    /// Waits until probes that are being removed are hit no more.
+    fn settle(&self, removed: Kind) -> Result<(), Error> {
+        let count = |totals: &Counts| match removed {
+            Kind::Frees => totals.free_count,
+            _ => totals.alloc_count,
+        };
+        let mut before = self.totals.read()?;
+        for _ in 0..MOST_SETTLING_LOOKS {
+            std::thread::sleep(SETTLING_LOOK);
+            let now = self.totals.read()?;
+            if count(&now) == count(&before) {
+                break;
+            }
+            before = now;
         }
-        let second = self.half(shared, !frees_first, length_ns / 2)?;
-        self.reaper.take(allocs);
-        self.reaper.take(frees);
-        let (cost_ns, elapsed_ns) =
-            (first.cost_ns + second.cost_ns, first.elapsed_ns() + second.elapsed_ns());
-        self.cost_rate = Some(cost_ns / elapsed_ns.max(1) as f64);
-        shared.samples().extend([first.timed, second.timed]);
         Ok(())
     }
 
@@ -151,25 +172,21 @@ impl Controller {
         Ok(placed)
     }
 
-    fn half(&self, shared: &Shared, frees: bool, length_ns: u64) -> Result<Half, Error> {
+    fn part(&self, shared: &Shared, kind: Kind, length_ns: u64) -> Result<Timed, Error> {
         let start = self.read()?;
         let end = self.measure(shared, &start, length_ns)?;
-        let kind = if frees { Kind::Both } else { Kind::Allocs };
         let sample = sample(kind, &self.costs, &start, &end);
-        Ok(Half {
-            cost_ns: self.costs.between(&start.totals, &end.totals),
-            timed: Timed { start_ns: start.at_ns, end_ns: end.at_ns, sample },
-        })
+        Ok(Timed { start_ns: start.at_ns, end_ns: end.at_ns, sample })
     }
 
-    /// Waits for the end of the window, looking at its cost now and then.
+    /// Waits for the end of a part, looking at its cost now and then.
     fn measure(&self, shared: &Shared, start: &Reading, length_ns: u64) -> Result<Reading, Error> {
         let deadline_ns = start.at_ns + length_ns;
         loop {
             let left_ns = deadline_ns.saturating_sub(clock::monotonic_ns());
             std::thread::sleep(Duration::from_nanos(left_ns.min(LOOK_NS)));
             let now = self.read()?;
-            let dear = self.costs.between(&start.totals, &now.totals) > self.tokens_ns.max(0.0) / 2.0;
+            let dear = self.cost_ns(start, &now) > self.tokens_ns.max(0.0) / PARTS as f64;
             if now.at_ns >= deadline_ns || dear || shared.stop.load(Ordering::Acquire) {
                 return Ok(now);
             }
@@ -185,11 +202,13 @@ impl Controller {
 
 fn sample(kind: Kind, costs: &Costs, start: &Reading, end: &Reading) -> Sample {
     let (from, to) = (&start.totals, &end.totals);
+    let paid = costs.between(from, to);
     Sample {
         kind,
         cpu_ns: end.cpu_ns.saturating_sub(start.cpu_ns) as f64,
         elapsed_ns: end.at_ns.saturating_sub(start.at_ns) as f64,
-        hits_count: costs.alloc_hits(from, to),
+        alloc_traps_ns: paid.alloc_ns,
+        free_traps_ns: paid.free_ns,
         alloc_count: (to.alloc_count - from.alloc_count) as f64,
         alloc_bytes: (to.alloc_bytes - from.alloc_bytes) as f64,
         free_count: (to.free_count - from.free_count) as f64,

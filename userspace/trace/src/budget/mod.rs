@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
-use waytrace_analysis::duty::{self, Prior, Run, Sample, Unusable};
+use waytrace_analysis::duty::{self, Factors, Run, Sample, Unusable};
 use waytrace_image::allocators::AllocatorMap;
 use waytrace_model::allocation::{AllocationTotals, AllocationWindow, Mode};
 
@@ -44,6 +44,15 @@ impl Shared {
         self.samples.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn all_samples(&self) -> Vec<Sample> {
+        self.samples().iter().map(|timed| timed.sample).collect()
+    }
+
+    /// What traps cost in the target over what they cost in calibration.
+    fn factors(&self) -> Factors {
+        Factors::new(&self.all_samples(), CALIBRATION_SD_RATIO)
+    }
+
     fn plans(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Plan>> {
         self.plans.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -55,7 +64,6 @@ pub struct Budgeted {
     thread: Option<JoinHandle<Result<(), Error>>>,
     totals: TotalsReader,
     names: Vec<String>,
-    costs: Costs,
     start: Moment,
     now: Moment,
     window: Moment,
@@ -76,6 +84,8 @@ pub struct Concluded {
     pub scale: Scale,
     /// Why there are no totals, as windows lost.
     pub unusable_windows: u64,
+    /// What traps cost in the target over what they cost in calibration.
+    pub factors: Factors,
 }
 
 impl Budgeted {
@@ -107,7 +117,7 @@ impl Budgeted {
             .map_err(Error::syscall("starting the budget controller"))?;
         let totals = kernel.totals_reader()?;
         let start = Moment { at_ns: clock::monotonic_ns(), cpu_ns: totals.target_cpu_ns()? };
-        Ok(Self { shared, thread: Some(thread), names, costs, totals, start, now: start, window: start })
+        Ok(Self { shared, thread: Some(thread), names, totals, start, now: start, window: start })
     }
 
     /// Probes that are placed in the windows.
@@ -128,18 +138,10 @@ impl Budgeted {
 
     /// Estimated allocations and bytes so far.
     pub fn so_far(&self) -> (f64, f64) {
-        let samples: Vec<Sample> = self.shared.samples().iter().map(|timed| timed.sample).collect();
-        match self.estimate(&samples, self.start, self.now) {
+        match estimate(&self.shared.all_samples(), self.start, self.now, self.shared.factors()) {
             Ok(estimate) => (estimate.alloc_count.value, estimate.alloc_bytes.value),
             Err(_) => (0.0, 0.0),
         }
-    }
-
-    fn estimate(&self, samples: &[Sample], from: Moment, to: Moment) -> Result<duty::Estimate, Unusable> {
-        let prior = Prior { hit_ns: self.costs.alloc_ns, sd_ratio: CALIBRATION_SD_RATIO };
-        let spent_ns: f64 = samples.iter().map(|sample| sample.hits_count).sum::<f64>() * self.costs.alloc_ns;
-        let cpu_ns = (to.cpu_ns.saturating_sub(from.cpu_ns) as f64 - spent_ns).max(0.0);
-        duty::estimate(samples, Run { cpu_ns, elapsed_ns: to.at_ns.saturating_sub(from.at_ns) as f64 }, prior)
     }
 
     fn read_cpu(&mut self) {
@@ -165,7 +167,7 @@ impl Budgeted {
             probed_ratio: probed_ns as f64 / (end_ns - start_ns).max(1) as f64,
             ..AllocationWindow::default()
         };
-        if let Ok(estimate) = self.estimate(&samples, from, self.now) {
+        if let Ok(estimate) = estimate(&samples, from, self.now, self.shared.factors()) {
             window.alloc_count = Some(estimate.alloc_count.value);
             window.alloc_bytes = Some(estimate.alloc_bytes.value);
             window.free_count = estimate.free_count.map(|total| total.value);
@@ -177,8 +179,9 @@ impl Budgeted {
     /// Stops probing and estimates the run.
     pub fn finish(mut self, before: &Baseline, after: &Baseline) -> Concluded {
         self.stop();
-        self.read_cpu();
-        let samples: Vec<Sample> = self.shared.samples().iter().map(|timed| timed.sample).collect();
+        let samples = self.shared.all_samples();
+        let factors = self.shared.factors();
+        tracing::debug!(?factors, "traps in the target over calibration");
         for sample in &samples {
             tracing::debug!(?sample, "window");
         }
@@ -197,7 +200,7 @@ impl Budgeted {
             vec!["live, peak, temporaries and lifetimes need every call: use --exact".to_owned()];
         let mut scale = Scale::ONE;
         let mut unusable_windows = 0;
-        match self.estimate(&samples, self.start, self.now) {
+        match estimate(&samples, self.start, self.now, factors) {
             Ok(estimate) => {
                 totals.alloc_count = Some(estimate.alloc_count.value);
                 totals.alloc_bytes = Some(estimate.alloc_bytes.value);
@@ -227,11 +230,14 @@ impl Budgeted {
             bucket.count *= scale.count;
             bucket.bytes *= scale.bytes;
         }
-        Concluded { totals, scale, unusable_windows }
+        Concluded { totals, scale, unusable_windows, factors }
     }
 
-    /// Stops probing; no probe is left when it returns.
+    /// Stops probing; no probe is left when it returns. The estimate is for the time up to the call.
     pub fn stop(&mut self) {
+        if self.thread.is_some() {
+            self.read_cpu();
+        }
         self.shared.stop.store(true, Ordering::Release);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
@@ -248,6 +254,20 @@ impl Drop for Budgeted {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Estimates the time between two moments.
+fn estimate(
+    samples: &[Sample],
+    from: Moment,
+    to: Moment,
+    factors: Factors,
+) -> Result<duty::Estimate, Unusable> {
+    let run = Run {
+        cpu_ns: to.cpu_ns.saturating_sub(from.cpu_ns) as f64,
+        elapsed_ns: to.at_ns.saturating_sub(from.at_ns) as f64,
+    };
+    duty::estimate(samples, run, factors)
 }
 
 fn finite(value: f64) -> Option<f64> {

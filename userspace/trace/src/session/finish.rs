@@ -137,7 +137,7 @@ impl Session {
     /// target in nanoseconds of CPU time.
     fn conclude(&mut self, probes: Probes, measured: &Measured) -> Result<Conclusion, Error> {
         let (before, after) = (&self.baseline.sums, &measured.after.sums);
-        let cost_ns = self.costs.between(&before.totals, &after.totals);
+        let paid = self.costs.between(&before.totals, &after.totals);
         Ok(match probes {
             Probes::None => {
                 let totals = self._mappings.is_some().then(|| AllocationTotals {
@@ -146,16 +146,17 @@ impl Session {
                     null_reason: Some("no allocator was probed".to_owned()),
                     ..Default::default()
                 });
-                (totals, Scale::ONE, Detail::Counts, cost_ns)
+                (totals, Scale::ONE, Detail::Counts, paid.total_ns())
             }
             Probes::Exact { detail, plan, .. } => {
                 let mut totals = allocations::totals(detail, &self.baseline, &measured.after, 0);
                 totals.probes = plan.names;
-                (Some(totals), Scale::ONE, detail, cost_ns)
+                (Some(totals), Scale::ONE, detail, paid.total_ns())
             }
             Probes::Budgeted(budgeted) => {
                 let concluded = budgeted.finish(&self.baseline, &measured.after);
                 self.loss.add("windows_unusable", concluded.unusable_windows);
+                let cost_ns = concluded.factors.of(paid.alloc_ns, paid.free_ns);
                 (Some(concluded.totals), concluded.scale, Detail::Counts, cost_ns)
             }
         })
@@ -173,6 +174,7 @@ impl Session {
         // Calibration may exceed what the target really paid; it cannot have paid all its time.
         let cost_ns = cost_ns.min(MOST_COST_RATIO * target_ns);
         let undisturbed_ns = target_ns - cost_ns;
+        let hits = after.hit_count - before.hit_count;
         Overhead {
             budget_pct,
             target_pct: (undisturbed_ns > 0.0).then(|| 100.0 * cost_ns / undisturbed_ns),
@@ -180,8 +182,8 @@ impl Session {
                 100.0 * clock::own_cpu_ns().saturating_sub(self.own_cpu_start_ns) as f64 / run_ns,
             ),
             tool_rss_bytes: clock::own_peak_rss_bytes(),
-            probe_hit_ns: Some(self.costs.alloc_ns),
-            probe_hits_count: after.hit_count - before.hit_count,
+            probe_hit_ns: Some(if hits > 0 { cost_ns / hits as f64 } else { self.costs.alloc_ns }),
+            probe_hits_count: hits,
             attach_ns: Some(self.attach_ns),
         }
     }
