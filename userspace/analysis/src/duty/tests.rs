@@ -1,3 +1,5 @@
+//! Targets of known behaviour, and what the estimator makes of them.
+
 use super::*;
 
 /// Deterministic noise in -1..1.
