@@ -230,6 +230,21 @@ fn a_reader_that_went_away_is_no_error() {
     }
 }
 
+/// Nobody reads what it says, and the run is measured to its end and kept.
+#[test]
+fn a_measurement_goes_on_without_its_reader() {
+    let _turn = or_skip!(live::turn());
+    let workload = or_skip!(Start::plain("sites.c")).spawn();
+    let (store, pid) = (Store::new(), workload.pid().to_string());
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = waytrace::command(&["profile", "-vv", "--pid", &pid, "--duration", "300ms"]);
+    command.args(["--db", &store.arg()]).stdout(writer.try_clone().unwrap()).stderr(writer);
+    assert_eq!(command.status().unwrap().code(), Some(0));
+    let kept = store.run(&["show", "last", "--json"]).report();
+    assert_eq!(kept.run.ended_by, waytrace_model::run::EndedBy::Duration);
+}
+
 /// Neither the request nor a right is at fault: a foreign rule in the database forbids what waytrace does.
 #[test]
 fn what_nobody_could_have_mended_is_internal() {

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use waytrace_store::StoreError;
 
 use super::Outcome;
+use super::output::say;
 
 /// The run has begun, and was not measured to its end.
 pub const INCOMPLETE: u8 = 1;
@@ -29,7 +30,7 @@ pub fn of(command: impl FnOnce() -> Outcome) -> ExitCode {
     match catch_unwind(AssertUnwindSafe(command)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            eprintln!("waytrace: {}", one_line(&error));
+            say(&one_line(&error));
             ExitCode::from(code(&error))
         }
         // The panic has said where and why.

@@ -21,6 +21,11 @@ pub fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Says a line on stderr, if anybody still listens: a measurement does not end with its reader.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stderr(), "waytrace: {line}");
+}
+
 /// Prints a result as indented JSON.
 ///
 /// # Errors

@@ -10,6 +10,7 @@ use waytrace_trace::clock;
 use waytrace_trace::session::{Request, Session};
 
 use super::super::exit::Incomplete;
+use super::super::output::say;
 use super::Args;
 use super::plan::Plan;
 use super::progress::Progress;
@@ -88,7 +89,7 @@ async fn measure(
         child.exit_code()
     });
     if let Some(error) = failure {
-        eprintln!("waytrace: {error}");
+        say(&error.to_string());
         ended_by = EndedBy::StoreFailure;
     }
     Ok(Finished { run, ended_by, exit_code })
@@ -189,15 +190,11 @@ fn announce(session: &Session, target: &Target) {
         1 => String::new(),
         n => format!(" and {} more", n - 1),
     };
-    eprintln!(
-        "waytrace: attached to {} (pid {}){others}, {} probes",
-        first.comm,
-        first.tgid,
-        session.probe_names().len()
-    );
+    let probes = session.probe_names().len();
+    say(&format!("attached to {} (pid {}){others}, {probes} probes", first.comm, first.tgid));
     for collector in session.collectors() {
         if let Some(reason) = &collector.reason {
-            eprintln!("waytrace: {} {:?}: {reason}", collector.name, collector.status);
+            say(&format!("{} {:?}: {reason}", collector.name, collector.status));
         }
     }
 }
