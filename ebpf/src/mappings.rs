@@ -1,16 +1,19 @@
-//! mmap, munmap, mremap and brk, by system-call tracepoints: exact for every kind of program.
+//! mmap, munmap, mremap and brk: by a probe behind each place of the target's code that makes one, or, where such places
+//! cannot be known beforehand, by system-call tracepoints, which see every kind of program and cost everybody.
 //!
-//! Arguments are read at the stable offsets of the `syscalls:sys_enter_*` and `sys_exit_*` formats (number at 8,
+//! The tracepoints' arguments are read at the stable offsets of the `syscalls:sys_enter_*` and `sys_exit_*` formats (number at 8,
 //! then one word per argument from 16; result at 16). Only successful calls that changed something are reported.
 
-use aya_ebpf::helpers::bpf_ktime_get_ns;
-use aya_ebpf::macros::{map, tracepoint};
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::{bpf_get_attach_cookie, bpf_ktime_get_ns};
+use aya_ebpf::macros::{map, tracepoint, uprobe};
 use aya_ebpf::maps::{Array, HashMap};
-use aya_ebpf::programs::TracePointContext;
+use aya_ebpf::programs::{ProbeContext, TracePointContext};
 use waytrace_abi::allocation::{MAX_TARGETS, MAX_THREADS};
-use waytrace_abi::mapping::{BRK, MMAP, MREMAP, MUNMAP, MapChange, MapTotals, Pending};
+use waytrace_abi::mapping::{BRK, CallCookie, MMAP, MREMAP, MUNMAP, MapChange, MapTotals, Pending};
 
 use crate::loss::add;
+use crate::regs::Regs;
 use crate::ring;
 use crate::target::{self, Task};
 
@@ -89,12 +92,45 @@ fn exit(ctx: &TracePointContext) -> Option<()> {
     // SAFETY: a map value is readable during the program run; it is copied before the entry goes.
     let pending = unsafe { *found };
     let _ = PENDING.remove(task.tid);
-    let result = read::<i64>(ctx, 16)?;
-    let failed = (-4095..0).contains(&result);
+    returned(task, &pending, read(ctx, 16)?)
+}
+
+/// Behind a system call: the argument registers are as they were, and the result is there.
+#[uprobe]
+fn map_called(ctx: ProbeContext) -> u32 {
+    called(&ctx);
+    0
+}
+
+#[inline(always)]
+fn called(ctx: &ProbeContext) -> Option<()> {
+    let task = target::current()?;
+    let regs = Regs::of(ctx);
+    // SAFETY: the context is the one the kernel passed in.
+    let cookie = CallCookie::unpack(unsafe { bpf_get_attach_cookie(ctx.as_ptr()) });
+    // The call leaves the address behind it in rcx; another means that the code was reached by a jump.
+    if regs.arg(3).wrapping_add(u64::from(cookie.distance)) != regs.ip() {
+        return None;
+    }
+    let (first, second, third) = (regs.arg(0), regs.arg(1), regs.arg(2));
+    let kind = cookie.kind;
+    let pending = Pending {
+        kind: u64::from(kind),
+        address: first,
+        old_bytes: second,
+        new_bytes: if kind == MMAP { second } else { third },
+        executable: u64::from(kind == MMAP && third & PROT_EXEC != 0),
+    };
+    returned(task, &pending, regs.ret())
+}
+
+/// A call has returned `result`.
+#[inline(always)]
+fn returned(task: Task, pending: &Pending, result: u64) -> Option<()> {
+    let failed = (-4095..0).contains(&(result as i64));
     if failed {
         return None;
     }
-    let result = result as u64;
     let (address, added, removed) = match pending.kind as u32 {
         MMAP => (result, pages(pending.new_bytes), 0),
         MUNMAP => (pending.address, 0, pages(pending.old_bytes)),
@@ -104,7 +140,7 @@ fn exit(ctx: &TracePointContext) -> Option<()> {
         }
         _ => heap_moved(task, result)?,
     };
-    report(task, &pending, address, added, removed);
+    report(task, pending, address, added, removed);
     None
 }
 

@@ -33,6 +33,14 @@ fn a_static_program_maps_as_exactly() {
     check(&live::measure(workload, &["--collect", "allocations"]));
 }
 
+/// Children cannot be known before they map something, so tracepoints watch then.
+#[test]
+fn tracepoints_are_as_exact_as_probes() {
+    let _turn = or_skip!(live::turn());
+    let workload = or_skip!(Start::plain("mappings.c")).spawn();
+    check(&live::measure(workload, &["--follow-forks", "--collect", "allocations"]));
+}
+
 /// Each call is stored with its kind, and failed ones are not.
 #[test]
 fn every_call_is_stored_by_kind() {

@@ -1,4 +1,4 @@
-//! Address-space changes, from the system-call tracepoints.
+//! Address-space changes, from probes behind system calls or from the system-call tracepoints.
 
 use crate::pod::pod;
 
@@ -33,6 +33,27 @@ pub struct MapChange {
     pub removed_bytes: u64,
     /// 1 if the new mapping is executable: a library may have been loaded.
     pub executable: u64,
+}
+
+/// What a probe behind a system call is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallCookie {
+    /// One of the constants above.
+    pub kind: u32,
+    /// Bytes from the instruction behind `syscall` to the probed one.
+    pub distance: u8,
+}
+
+impl CallCookie {
+    /// As the 64 bits of an attach cookie.
+    pub const fn pack(self) -> u64 {
+        self.kind as u64 | (self.distance as u64) << 32
+    }
+
+    /// From the 64 bits.
+    pub const fn unpack(bits: u64) -> Self {
+        Self { kind: bits as u32, distance: (bits >> 32) as u8 }
+    }
 }
 
 /// A call between its entry and its return.

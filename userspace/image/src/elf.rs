@@ -122,6 +122,14 @@ impl<'d> Elf<'d> {
         bounds.and_then(|(from, to)| self.data.get(from as usize..to as usize)).unwrap_or(&[])
     }
 
+    /// Every executable segment: its address and its bytes in the file.
+    pub fn code(&self) -> impl Iterator<Item = (u64, &'d [u8])> + '_ {
+        self.loads
+            .iter()
+            .filter(|load| load.executable)
+            .map(|load| (load.address, self.code_at(load.address)))
+    }
+
     /// Whether the file carries a full symbol table; without, only exported functions are known.
     pub fn has_full_symbols(&self) -> bool {
         !self.file.elf_symbol_table().is_empty()

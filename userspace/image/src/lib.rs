@@ -5,7 +5,9 @@
 
 pub mod allocators;
 pub mod elf;
+mod emulated;
 pub mod error;
 pub mod process;
 pub mod symbols;
+pub mod system_calls;
 pub mod unwind;

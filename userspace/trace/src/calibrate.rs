@@ -183,6 +183,7 @@ fn plan(probed: Probed) -> Result<Plan, Error> {
         enters: point(probed.enter, stand_in_alloc as *const (), alloc)?,
         exits: point(probed.exit, stand_in_alloc as *const (), alloc)?,
         frees: point(probed.free, stand_in_free as *const (), free)?,
+        calls: Vec::new(),
     };
     Ok(Plan { files: vec![file], names: Vec::new() })
 }

@@ -205,11 +205,17 @@ impl Judge<'_> {
     }
 
     fn mappings(&self) -> Feature {
-        const NAME: &str = "mappings (mmap/brk tracepoints)";
-        unless(
-            NAME,
-            self.bpf().or_else(|| self.explain("tracepoints", &self.attempts.mapping_tracepoints, &[])),
-        )
+        const NAME: &str = "mappings (mmap, brk)";
+        if let Some(why) = self.bpf() {
+            return unless(NAME, Some(why));
+        }
+        let Some((reason, fix)) = self.explain("tracepoints", &self.attempts.mapping_tracepoints, &[]) else {
+            return works(NAME);
+        };
+        let reason = format!(
+            "{reason}; without them programs whose calls cannot be found in their files, and children, are not watched"
+        );
+        feature(NAME, State::Degraded, (reason, fix))
     }
 
     fn symbols(&self) -> Feature {

@@ -155,7 +155,7 @@ fn each_lack_degrades_its_own_feature() {
         ("allocations: budgeted", State::Degraded, |_, a| a.uprobe_multi = fail(libc::EINVAL)),
         ("counters: hardware", State::Unavailable, |_, a| a.hardware_counter = fail(libc::ENOENT)),
         ("counters: msr/tsc", State::Unavailable, |_, a| a.tsc_counter = fail(libc::ENOENT)),
-        ("mappings", State::Unavailable, |_, a| a.mapping_tracepoints = Attempt::failed("no tracefs")),
+        ("mappings", State::Degraded, |_, a| a.mapping_tracepoints = Attempt::failed("no tracefs")),
         ("symbols", State::Degraded, |_, a| a.map_files = fail(libc::EPERM)),
         ("namespaces", State::Degraded, |_, a| a.process_access.denied_count = 3),
         ("profile", State::Degraded, |f, _| f.kernel.release = "5.10.0".to_owned()),

@@ -11,7 +11,7 @@ mod kind;
 mod layers;
 mod module;
 mod names;
-mod needed;
+pub(crate) mod needed;
 mod x86;
 
 #[cfg(test)]
@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub use kind::{Action, AllocFn, Arguments, Family, FreedSize, Register};
 
 use crate::error::Error;
-use crate::process::{Mapping, MappingKind, open_path};
+use crate::process::{self, Mapping, open_path};
 use module::Module;
 
 /// Names a file on this machine: device as (major, minor), and inode.
@@ -139,7 +139,7 @@ pub fn find(pid: u32, mappings: &[Mapping]) -> Result<AllocatorMap, Error> {
     let mut notes = Vec::new();
     let mut looked_at = Vec::new();
     let mut modules: Vec<Module> = Vec::new();
-    for mapping in executable_files(mappings) {
+    for mapping in process::executable_files(mappings).filter(|mapping| !is_loader(&mapping.module())) {
         let name = mapping.module();
         let key = FileKey { dev: mapping.dev, inode: mapping.inode };
         match Module::read(&open_path(pid, mapping), &name, key, options) {
@@ -209,28 +209,16 @@ fn finish(
     Ok(map)
 }
 
-/// One mapping per executable file.
-fn executable_files(mappings: &[Mapping]) -> Vec<&Mapping> {
-    let mut files: Vec<&Mapping> = Vec::new();
-    for mapping in mappings.iter().filter(|mapping| mapping.executable) {
-        let known = files.iter().any(|file| (file.dev, file.inode) == (mapping.dev, mapping.inode));
-        if matches!(mapping.kind, MappingKind::File { .. }) && !is_loader(&mapping.module()) && !known {
-            files.push(mapping);
-        }
-    }
-    files
-}
-
 /// glibc's dynamic loader, whose own allocator serves only itself until libc is there. musl's is its libc.
 fn is_loader(name: &str) -> bool {
     name.starts_with("ld-linux") || name.starts_with("ld-2.")
 }
 
-fn file_name(path: &Path) -> String {
+pub(crate) fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn file_key(path: &Path) -> FileKey {
+pub(crate) fn file_key(path: &Path) -> FileKey {
     use std::os::unix::fs::MetadataExt;
     fs::metadata(path).map_or_else(
         |_| FileKey::default(),

@@ -13,7 +13,7 @@ use crate::elf::{Elf, ImageFile};
 use crate::error::Error;
 
 /// Looks up an environment variable of the program to be started.
-pub(super) type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
+pub(crate) type Environment<'e> = &'e dyn Fn(&str) -> Option<OsString>;
 
 const STANDARD: [&str; 7] = [
     "/lib/x86_64-linux-gnu",
@@ -33,7 +33,7 @@ const INTERPRETERS: usize = 5;
 ///
 /// # Errors
 /// [`Error::Read`] or [`Error::Elf`] if the program itself cannot be read; libraries not found are left out.
-pub(super) fn files(program: &Path, environment: Environment<'_>) -> Result<Vec<PathBuf>, Error> {
+pub(crate) fn files(program: &Path, environment: Environment<'_>) -> Result<Vec<PathBuf>, Error> {
     let program = interpreter(program, environment)?;
     let common = common_directories(environment);
     let mut files = vec![program];

@@ -1,5 +1,6 @@
 //! The address space of a process: `/proc/PID/maps` parsed, and its files opened from this mount namespace.
 
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -103,6 +104,16 @@ pub fn mappings(pid: u32) -> Result<Vec<Mapping>, Error> {
 /// Parses the text of `/proc/PID/maps`. Total: a line that has another form is left out.
 pub fn parse_mappings(bytes: &[u8]) -> Vec<Mapping> {
     bytes.split(|&b| b == b'\n').filter_map(parse_line).collect()
+}
+
+/// One mapping per file with executable mappings.
+pub fn executable_files(mappings: &[Mapping]) -> impl Iterator<Item = &Mapping> {
+    let mut known = HashSet::new();
+    mappings.iter().filter(move |mapping| {
+        mapping.executable
+            && matches!(mapping.kind, MappingKind::File { .. })
+            && known.insert((mapping.dev, mapping.inode))
+    })
 }
 
 /// A path through which the mapped file can be opened from this mount namespace: `/proc/PID/root/…` while that

@@ -10,4 +10,4 @@ mod maps;
 
 pub use find::{find_by_comm, pids_in_cgroup};
 pub use info::{ProcessInfo, inspect, is_running, resolve_tid, threads};
-pub use maps::{Mapping, MappingKind, mappings, open_path, parse_mappings};
+pub use maps::{Mapping, MappingKind, executable_files, mappings, open_path, parse_mappings};

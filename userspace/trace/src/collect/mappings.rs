@@ -1,26 +1,61 @@
-//! mmap, munmap, mremap and brk.
+//! mmap, munmap, mremap and brk: by probes behind the places of the targets' code that make these calls, where all are
+//! known; else by tracepoints, which see every kind of program and make every system call of the machine dearer.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
 use waytrace_abi::mapping::{self, MapChange};
 use waytrace_hw::Machine;
-use waytrace_image::process::{Mapping, MappingKind};
+use waytrace_image::process::{self, Mapping, MappingKind};
+use waytrace_image::system_calls::{self, Call, FilePlaces};
 use waytrace_model::allocation::{MapEvent, MapKind};
 
 use crate::Error;
 use crate::kernel::{Kernel, sys};
+use crate::probes::{Placed, Plan, Prober, Scope};
 
-/// The attached system-call tracepoints.
-pub struct Mappings {
-    _links: Vec<OwnedFd>,
+/// What sees the calls.
+pub enum Mappings {
+    /// Probes in each target; only calls that are made cost something.
+    Probes {
+        /// Places them.
+        prober: Prober,
+        /// What is probed, by process.
+        plans: HashMap<u32, Plan>,
+        /// The probes.
+        placed: Placed,
+    },
+    /// Tracepoints, open as long as these are.
+    Tracepoints(Vec<OwnedFd>),
 }
 
 impl Mappings {
-    /// Attaches to the entries and exits of the four calls.
+    /// Begins to watch `tgids`. `starting` says that they are commands held before their first instruction.
+    /// `everyone` asks for processes not known yet as well, which only tracepoints see from their beginning.
     ///
     /// # Errors
     /// When there is no tracefs, or the kernel refuses a program.
-    pub fn start(kernel: &mut Kernel, machine: &Machine) -> Result<Self, Error> {
+    pub fn start(
+        kernel: &mut Kernel,
+        prober: Prober,
+        tgids: &[u32],
+        starting: bool,
+        everyone: bool,
+    ) -> Result<Self, Error> {
+        let mut probes = Self::Probes { prober, plans: HashMap::new(), placed: Placed::default() };
+        for &tgid in tgids {
+            let known =
+                !everyone && places(tgid, starting).is_some_and(|found| probes.add(tgid, &found).is_ok());
+            if !known {
+                drop(probes);
+                return Self::by_tracepoints(kernel);
+            }
+        }
+        Ok(probes)
+    }
+
+    fn by_tracepoints(kernel: &mut Kernel) -> Result<Self, Error> {
+        let machine = Machine::live();
         let tracefs = machine.tracefs()?;
         let mut links = Vec::new();
         for call in ["mmap", "munmap", "mremap", "brk"] {
@@ -32,8 +67,52 @@ impl Mappings {
                 links.push(event);
             }
         }
-        Ok(Self { _links: links })
+        Ok(Self::Tracepoints(links))
     }
+
+    /// A target has mapped code it had not before, or has become another program.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn look_again(&mut self, kernel: &mut Kernel, tgid: u32) -> Result<(), Error> {
+        if matches!(self, Self::Tracepoints(_)) {
+            return Ok(());
+        }
+        let known = places(tgid, false).is_some_and(|found| self.add(tgid, &found).is_ok());
+        if !known && process::is_running(tgid) {
+            // The probes first, lest a call be seen twice.
+            *self = Self::Tracepoints(Vec::new());
+            *self = Self::by_tracepoints(kernel)?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, tgid: u32, found: &[FilePlaces]) -> Result<(), Error> {
+        let Self::Probes { prober, plans, placed } = self else { return Ok(()) };
+        let fresh = plans.entry(tgid).or_default().add_missing(Plan::of_calls(found));
+        placed.extend(prober.place(&fresh, Scope::Process(tgid))?);
+        Ok(())
+    }
+
+    /// What it costs the targets that `calls` were seen, in nanoseconds; the tracepoints' cost is not known.
+    pub fn cost_ns(&self, calls: u64, hit_ns: f64) -> f64 {
+        match self {
+            Self::Probes { .. } => calls as f64 * hit_ns,
+            Self::Tracepoints(_) => 0.0,
+        }
+    }
+}
+
+/// The places of a process; `None` if those that map or unmap are not among them.
+fn places(tgid: u32, starting: bool) -> Option<Vec<FilePlaces>> {
+    let found = if starting {
+        let program = process::inspect(tgid).ok()?.exe;
+        system_calls::find_for_command(&program, &|name| std::env::var_os(name)).ok()?
+    } else {
+        system_calls::find(tgid, &process::mappings(tgid).ok()?)
+    };
+    let makes = |call| found.iter().flat_map(|file| &file.places).any(|place| place.call == call);
+    (makes(Call::Mmap) && makes(Call::Munmap)).then_some(found)
 }
 
 /// Where the heap of a process ends now: the end of its mapping, or, before it has one, where it will begin.

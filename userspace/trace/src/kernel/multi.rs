@@ -19,6 +19,7 @@ pub struct Programs {
     alloc_enter: OwnedFd,
     alloc_exit: OwnedFd,
     free_enter: OwnedFd,
+    map_called: OwnedFd,
 }
 
 impl Programs {
@@ -42,6 +43,7 @@ impl Programs {
             alloc_enter: load(&object, "alloc_enter")?,
             alloc_exit: load(&object, "alloc_exit")?,
             free_enter: load(&object, "free_enter")?,
+            map_called: load(&object, "map_called")?,
         })
     }
 
@@ -51,6 +53,7 @@ impl Programs {
             "alloc_enter" => Some(self.alloc_enter.as_fd()),
             "alloc_exit" => Some(self.alloc_exit.as_fd()),
             "free_enter" => Some(self.free_enter.as_fd()),
+            "map_called" => Some(self.map_called.as_fd()),
             _ => None,
         }
     }

@@ -28,15 +28,16 @@ impl Scope {
 }
 
 /// Places probes. It shares the loaded programs and does not need the rest of the kernel part.
+#[derive(Clone)]
 pub struct Prober {
-    how: How,
+    how: Arc<How>,
 }
 
 enum How {
     /// One link for all offsets of a file (Linux 6.6).
     Links(multi::Programs),
     /// A perf event and a link each. `kind` is the type of the `uprobe` PMU.
-    Events { kind: u32, alloc_enter: OwnedFd, alloc_exit: OwnedFd, free_enter: OwnedFd },
+    Events { kind: u32, alloc_enter: OwnedFd, alloc_exit: OwnedFd, free_enter: OwnedFd, map_called: OwnedFd },
 }
 
 /// Probes in place. Dropping them removes them from the target's text at once; the call itself returns after a
@@ -140,7 +141,7 @@ impl Prober {
     /// When the kernel refuses the programs.
     pub fn new(kernel: &mut Kernel) -> Result<Self, Error> {
         if let Some(programs) = kernel.take_multi() {
-            return Ok(Self { how: How::Links(programs) });
+            return Ok(Self { how: Arc::new(How::Links(programs)) });
         }
         let path = "/sys/bus/event_source/devices/uprobe/type";
         let kind = std::fs::read_to_string(path).map_err(Error::syscall(format!("reading {path}")))?;
@@ -151,9 +152,14 @@ impl Prober {
                 .try_clone_to_owned()
                 .map_err(Error::syscall(format!("duplicating {name}")))
         };
-        let (alloc_enter, alloc_exit, free_enter) =
-            (own("alloc_enter")?, own("alloc_exit")?, own("free_enter")?);
-        Ok(Self { how: How::Events { kind, alloc_enter, alloc_exit, free_enter } })
+        let how = How::Events {
+            kind,
+            alloc_enter: own("alloc_enter")?,
+            alloc_exit: own("alloc_exit")?,
+            free_enter: own("free_enter")?,
+            map_called: own("map_called")?,
+        };
+        Ok(Self { how: Arc::new(how) })
     }
 
     /// Places all probes of a plan. On an error those already placed are removed.
@@ -168,6 +174,7 @@ impl Prober {
                 ("alloc_exit", &file.exits, true),
                 ("free_enter", &file.frees, false),
                 ("alloc_enter", &file.enters, false),
+                ("map_called", &file.calls, false),
             ] {
                 self.place_points(name, &file.path, points, on_return, scope, &mut placed).map_err(
                     |source| Error::Attach {
@@ -193,7 +200,7 @@ impl Prober {
         if points.is_empty() {
             return Ok(());
         }
-        match &self.how {
+        match &*self.how {
             How::Links(programs) => {
                 let program = programs.program(name).ok_or(std::io::ErrorKind::NotFound)?;
                 let offsets: Vec<u64> = points.iter().map(|point| point.offset).collect();
@@ -201,11 +208,12 @@ impl Prober {
                 let pid = scope.pid().unwrap_or(0);
                 placed.descriptors.push(sys::link_multi(program, path, &offsets, &cookies, pid, on_return)?);
             }
-            How::Events { kind, alloc_enter, alloc_exit, free_enter } => {
+            How::Events { kind, alloc_enter, alloc_exit, free_enter, map_called } => {
                 let program = match name {
                     "alloc_enter" => alloc_enter,
                     "alloc_exit" => alloc_exit,
-                    _ => free_enter,
+                    "free_enter" => free_enter,
+                    _ => map_called,
                 };
                 for point in points {
                     let event = sys::open_uprobe(*kind, path, point.offset, scope.pid(), on_return)?;

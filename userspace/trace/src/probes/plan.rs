@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use waytrace_abi::cookie::{Cookie, FreedSize as AbiFreedSize, NO_ARG, Op};
+use waytrace_abi::mapping;
 use waytrace_image::allocators::{Action, AllocFn, AllocatorMap, FileKey, FreedSize, ProbePoint, Register};
+use waytrace_image::system_calls::{Call, FilePlaces, Place};
 
 /// How much every call is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +43,18 @@ pub struct FilePlan {
     pub exits: Vec<Point>,
     /// Freeing functions.
     pub frees: Vec<Point>,
+    /// Behind system calls that change the address space.
+    pub calls: Vec<Point>,
+}
+
+impl FilePlan {
+    fn lists(&mut self) -> [&mut Vec<Point>; 4] {
+        [&mut self.enters, &mut self.exits, &mut self.frees, &mut self.calls]
+    }
+
+    fn is_empty(&self) -> bool {
+        [&self.enters, &self.exits, &self.frees, &self.calls].into_iter().all(Vec::is_empty)
+    }
 }
 
 /// All probes of a run.
@@ -70,6 +84,18 @@ impl Plan {
 }
 
 impl Plan {
+    /// The probes behind the system calls found.
+    pub fn of_calls(found: &[FilePlaces]) -> Self {
+        let file = |found: &FilePlaces| FilePlan {
+            path: found.path.clone(),
+            key: found.key,
+            module: found.module.clone(),
+            calls: found.places.iter().map(call_point).collect(),
+            ..FilePlan::default()
+        };
+        Self { files: found.iter().map(file).collect(), names: Vec::new() }
+    }
+
     /// Adds another process's probes, and returns them all.
     pub fn merge(&mut self, other: Self) -> Self {
         let all = other.clone();
@@ -82,18 +108,14 @@ impl Plan {
         let mut fresh = Self::default();
         for mut file in other.files {
             if let Some(known) = self.files.iter_mut().find(|known| known.key == file.key) {
-                for (ours, theirs) in [
-                    (&mut known.enters, &mut file.enters),
-                    (&mut known.exits, &mut file.exits),
-                    (&mut known.frees, &mut file.frees),
-                ] {
+                for (ours, theirs) in known.lists().into_iter().zip(file.lists()) {
                     theirs.retain(|point| !ours.contains(point));
                     ours.extend_from_slice(theirs);
                 }
             } else {
                 self.files.push(file.clone());
             }
-            if !(file.enters.is_empty() && file.exits.is_empty() && file.frees.is_empty()) {
+            if !file.is_empty() {
                 fresh.files.push(file);
             }
         }
@@ -104,11 +126,11 @@ impl Plan {
 
     /// Takes out what could not be placed after all.
     pub fn forget(&mut self, lost: &Self) {
-        for file in &lost.files {
+        for mut file in lost.files.clone() {
             if let Some(known) = self.files.iter_mut().find(|known| known.key == file.key) {
-                known.enters.retain(|point| !file.enters.contains(point));
-                known.exits.retain(|point| !file.exits.contains(point));
-                known.frees.retain(|point| !file.frees.contains(point));
+                for (ours, theirs) in known.lists().into_iter().zip(file.lists()) {
+                    ours.retain(|point| !theirs.contains(point));
+                }
             }
         }
         self.names.retain(|name| !lost.names.contains(name));
@@ -136,6 +158,16 @@ type FileKeyOrder = ((u32, u32), u64);
 
 fn order(key: FileKey) -> FileKeyOrder {
     (key.dev, key.inode)
+}
+
+fn call_point(place: &Place) -> Point {
+    let kind = match place.call {
+        Call::Mmap => mapping::MMAP,
+        Call::Munmap => mapping::MUNMAP,
+        Call::Mremap => mapping::MREMAP,
+        Call::Brk => mapping::BRK,
+    };
+    Point { offset: place.file_offset, cookie: mapping::CallCookie { kind, distance: place.distance }.pack() }
 }
 
 fn name(point: &ProbePoint) -> String {

@@ -44,12 +44,12 @@ impl Session {
         if !kernel.sees_own_id()? {
             return Err(Error::PidNamespace);
         }
-        let (prober, costs) = if found.is_empty() {
-            (None, calibrate::Costs::default())
-        } else {
-            let prober = Prober::new(&mut kernel)?;
-            let costs = calibrate::run(&mut kernel, &prober, request.detail(), freed_size(&found))?;
-            (Some(prober), costs)
+        let prober = request.allocations.map(|_| Prober::new(&mut kernel)).transpose()?;
+        let costs = match &prober {
+            Some(prober) if !found.is_empty() => {
+                calibrate::run(&mut kernel, prober, request.detail(), freed_size(&found))?
+            }
+            _ => calibrate::Costs::default(),
         };
         let mut ring = kernel.take_ring()?;
         while ring.next().is_some() {}
@@ -64,7 +64,7 @@ impl Session {
             kernel.attach_raw_tracepoint(program, &format!("sched_process_{tracepoint}"))?;
         }
         let perf = start_perf(&mut kernel, &request, perf_events, &cpus)?;
-        let mapping_links = start_mappings(&mut kernel, &request, &mut collectors)?;
+        let mappings = start_mappings(&mut kernel, &request, prober.clone(), &mut collectors);
         let stacks = request.allocations.map(|_| Worker::start()).transpose();
         let mut stacks = stacks.map_err(Error::syscall("starting the stack worker"))?;
         if let Some(worker) = &mut stacks {
@@ -91,7 +91,7 @@ impl Session {
             perf,
             phases,
             sampling,
-            _mappings: mapping_links,
+            mappings,
             probes,
             stacks,
             baseline,
@@ -234,19 +234,17 @@ fn start_phases(
 fn start_mappings(
     kernel: &mut Kernel,
     request: &Request,
+    prober: Option<Prober>,
     collectors: &mut Vec<CollectorReport>,
-) -> Result<Option<Mappings>, Error> {
-    if request.allocations.is_none() {
-        return Ok(None);
-    }
-    match Mappings::start(kernel, &Machine::live()) {
+) -> Option<Mappings> {
+    match Mappings::start(kernel, prober?, &request.tgids, request.starting, request.follow_forks) {
         Ok(mappings) => {
             collectors.push(report("mappings", Status::Ran, None));
-            Ok(Some(mappings))
+            Some(mappings)
         }
         Err(error) => {
             collectors.push(report("mappings", Status::Skipped, Some(error.to_string())));
-            Ok(None)
+            None
         }
     }
 }
@@ -258,7 +256,9 @@ fn place(
     prober: Option<Prober>,
     costs: &calibrate::Costs,
 ) -> Result<Probes, Error> {
-    let (Some(mode), Some(prober)) = (request.allocations, prober) else { return Ok(Probes::None) };
+    let (Some(mode), Some(prober), false) = (request.allocations, prober, found.is_empty()) else {
+        return Ok(Probes::None);
+    };
     for (_, map, mappings) in &found {
         enter_wrappers(kernel, map, mappings, request.detail())?;
     }

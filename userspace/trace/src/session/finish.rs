@@ -62,7 +62,10 @@ impl Session {
                 totals.temporary_count.map(|_| sites.iter().filter_map(|site| site.temporary_count).sum());
             totals
         });
-        let overhead = self.overhead(cost_ns, &measured);
+        let calls = measured.after.sums.maps.call_count - self.baseline.sums.maps.call_count;
+        let watched_ns =
+            self.mappings.as_ref().map_or(0.0, |mappings| mappings.cost_ns(calls, self.costs.alloc_ns));
+        let overhead = self.overhead(cost_ns + watched_ns, &measured);
         let epilogue = Epilogue {
             duration_ns: end_ns - self.start_ns,
             ended_by,
@@ -140,7 +143,7 @@ impl Session {
         let paid = self.costs.between(&before.totals, &after.totals);
         Ok(match probes {
             Probes::None => {
-                let totals = self._mappings.is_some().then(|| AllocationTotals {
+                let totals = self.mappings.is_some().then(|| AllocationTotals {
                     mmap_bytes: after.maps.added_bytes - before.maps.added_bytes,
                     munmap_bytes: after.maps.removed_bytes - before.maps.removed_bytes,
                     null_reason: Some("no allocator was probed".to_owned()),

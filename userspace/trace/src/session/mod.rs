@@ -55,7 +55,7 @@ pub struct Session {
     perf: Option<Perf>,
     phases: Option<Phases>,
     sampling: Option<Sampling>,
-    _mappings: Option<Mappings>,
+    mappings: Option<Mappings>,
     probes: Probes,
     stacks: Option<Worker>,
     baseline: Baseline,
@@ -229,6 +229,9 @@ impl Session {
         if let Some(end) = mappings::heap_end(tgid, &mappings) {
             self.kernel.set_heap_end(tgid, end)?;
         }
+        if let Some(watched) = &mut self.mappings {
+            watched.look_again(&mut self.kernel, tgid)?;
+        }
         let Ok(map) = allocators::find(tgid, &mappings) else { return Ok(()) };
         enter_wrappers(&mut self.kernel, &map, &mappings, self.request.detail())?;
         match &mut self.probes {
@@ -307,7 +310,7 @@ impl Session {
             sampling.adapt(&mut self.kernel, sums.totals.alloc_bytes - before.totals.alloc_bytes)?;
         }
         Ok(match &mut self.probes {
-            Probes::None if self._mappings.is_none() => None,
+            Probes::None if self.mappings.is_none() => None,
             Probes::None => Some(AllocationWindow {
                 mmap_bytes: sums.maps.added_bytes - before.maps.added_bytes,
                 munmap_bytes: sums.maps.removed_bytes - before.maps.removed_bytes,

@@ -3,7 +3,6 @@
 
 mod body;
 mod callee;
-mod emulated;
 mod null_test;
 mod point;
 mod state;

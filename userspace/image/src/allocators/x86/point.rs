@@ -8,10 +8,10 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, InstructionInf
 
 use super::body::first_reentered;
 use super::callee::Code;
-use super::emulated::{is_emulated, is_probeable};
 use super::null_test::NullTest;
 use super::state::State;
 use crate::allocators::kind::{AllocFn, Arguments};
+use crate::emulated::{is_emulated, is_probeable};
 
 /// What may be probed in this target.
 #[derive(Debug, Clone, Copy)]

@@ -8,7 +8,7 @@ use iced_x86::{Code, EncodingKind, Instruction};
 
 /// Whether the kernel emulates the instruction with these bytes. `calls`: count `call` too, whose emulation
 /// does not push to a hardware shadow stack on older kernels.
-pub(super) fn is_emulated(instruction: &Instruction, bytes: &[u8], calls: bool) -> bool {
+pub(crate) fn is_emulated(instruction: &Instruction, bytes: &[u8], calls: bool) -> bool {
     match instruction.code() {
         // One byte, or REX.B for r8–r15: another REX prefix is not recognised.
         Code::Push_r64 => matches!(bytes, [0x50..=0x57] | [0x41, 0x50..=0x57]),
@@ -20,7 +20,7 @@ pub(super) fn is_emulated(instruction: &Instruction, bytes: &[u8], calls: bool) 
 }
 
 /// Whether the kernel accepts a uprobe there at all.
-pub(super) fn is_probeable(instruction: &Instruction, bytes: &[u8]) -> bool {
+pub(crate) fn is_probeable(instruction: &Instruction, bytes: &[u8]) -> bool {
     instruction.encoding() == EncodingKind::Legacy
         && !bytes
             .iter()
