@@ -6,7 +6,7 @@ use super::tree::{Tree, Violation};
 /// Every crate and the crates of the workspace it may use. Tests may use more (dev-dependencies).
 /// `*` stands for all libraries; nothing may use the binary, the apps, the tests or this program. `trace` uses
 /// `analysis` for the estimators its budgeted collectors need while they run.
-const ARROWS: [(&str, &[&str]); 16] = [
+const ARROWS: [(&str, &[&str]); 17] = [
     ("waytrace-abi", &[]),
     ("waytrace-ebpf", &["waytrace-abi"]),
     ("waytrace-ebpf-toolchain", &[]),
@@ -29,6 +29,7 @@ const ARROWS: [(&str, &[&str]); 16] = [
     ("waytrace-anomaly", &["waytrace-model"]),
     ("waytrace-report", &["waytrace-model"]),
     ("waytrace-fleet", &["waytrace-model"]),
+    ("waytrace-walk", &[]),
     ("waytrace", &["*"]),
     ("waytrace-tests", &["*"]),
     ("traverse-array", &["waytrace-model"]),
