@@ -24,15 +24,12 @@ impl Vector {
     }
 
     /// The bytes whose bit is set in `known` are as given, the others are unknown.
-    pub fn partly(mut bytes: [u8; 64], known: u64) -> Self {
-        if known != u64::MAX {
-            for (index, byte) in bytes.iter_mut().enumerate() {
-                if known >> index & 1 == 0 {
-                    *byte = 0;
-                }
-            }
+    #[inline]
+    pub fn partly(bytes: [u8; 64], known: u64) -> Self {
+        if known == u64::MAX {
+            return Self { bytes, known };
         }
-        Self { bytes, known }
+        Self::UNKNOWN.with(&Self { bytes, known }, known)
     }
 
     /// The lowest 8 bytes are `value`'s (a byte with an unknown bit is unknown), all above are 0.
@@ -85,11 +82,19 @@ impl Vector {
     }
 
     /// `self` with the bytes whose bit is set in `mask` taken from `other`.
+    #[inline]
     pub fn with(&self, other: &Self, mask: u64) -> Self {
         let mut bytes = self.bytes;
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            if mask >> index & 1 == 1 {
-                *byte = other.bytes[index];
+        for (index, (eight, from)) in bytes.chunks_exact_mut(8).zip(other.bytes.chunks_exact(8)).enumerate() {
+            // Masks mostly take words as a whole.
+            match mask >> (8 * index) & 0xff {
+                0 => {}
+                0xff => eight.copy_from_slice(from),
+                some => {
+                    for place in (0..8).filter(|place| some >> place & 1 == 1) {
+                        eight[place] = from[place];
+                    }
+                }
             }
         }
         Self { bytes, known: (self.known & !mask) | (other.known & mask) }
