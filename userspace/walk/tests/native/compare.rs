@@ -25,6 +25,9 @@ pub fn differences(state: &State, stores: &Overlay, start: &Start, truth: &Finis
     for (number, value) in state.masks.iter().enumerate() {
         word(&format!("k{number}"), value.bits(), value.known_bits(), truth.masks[number]);
     }
+    for (name, base, is) in [("fs", state.fs_base, truth.fs_base), ("gs", state.gs_base, truth.gs_base)] {
+        word(name, base.unwrap_or(is), u64::MAX, is);
+    }
     word("rflags", state.flags.bits(), state.flags.known_bits(), truth.flags);
     for (number, vector) in state.vectors.iter().enumerate() {
         let is = truth.vectors[number];

@@ -5,7 +5,7 @@ use waytrace_walk::memory::Overlay;
 use waytrace_walk::state::{Flags, Value, Vector};
 use waytrace_walk::{Access, Code, Memory, Origin, Reason, State, Unreadable, Walker};
 
-use super::encoding::disagreement;
+use super::encoding::{disagreement, undefined_flag};
 use super::random::Random;
 use super::start::{ARENA, ARENA_END, CODE, CODE_BYTES, Start};
 
@@ -91,10 +91,9 @@ impl Emulator {
             steps.push(Step {
                 ip: before.rip,
                 is_followed: result.is_ok() && is_followed(&before, self.walker.state(), &instruction),
-                disagreement: result
-                    .is_ok()
-                    .then(|| disagreement(&before, &instruction, &accesses))
-                    .flatten(),
+                disagreement: disagreement(&before, &instruction, &accesses)
+                    .or_else(|| undefined_flag(self.walker.state(), &instruction))
+                    .filter(|_| result.is_ok()),
                 accesses,
             });
             if let Err(reason) = result {

@@ -52,3 +52,14 @@ fn value_of(state: &State, register: Register) -> Option<u64> {
         _ => None,
     }
 }
+
+/// A flag that the manual leaves undefined and the walk knows. Shifts and rotations are not looked at: their count says
+/// what they define.
+pub fn undefined_flag(after: &State, instruction: &Instruction) -> Option<String> {
+    use Mnemonic::*;
+    if matches!(instruction.mnemonic(), Shl | Sal | Shr | Sar | Shld | Shrd | Rol | Ror | Rcl | Rcr) {
+        return None;
+    }
+    let known = after.flags.known_bits() & waytrace_walk::code::flags(instruction.rflags_undefined());
+    (known != 0).then(|| format!("flags {known:#x} are undefined, and the walk knows them"))
+}

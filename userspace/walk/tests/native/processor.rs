@@ -23,6 +23,8 @@ pub struct Finish {
     pub fault: u64,
     pub gpr: [u64; 16],
     pub flags: u64,
+    pub fs_base: u64,
+    pub gs_base: u64,
     pub vectors: [Vector; 32],
     pub masks: [u64; 8],
     pub arena: Vec<u8>,
@@ -87,6 +89,8 @@ impl Processor {
             fault: if signal == libc::SIGSEGV { self.fault_address()? } else { 0 },
             gpr: gpr(&self.registers),
             flags: self.registers.eflags,
+            fs_base: self.registers.fs_base,
+            gs_base: self.registers.gs_base,
             vectors: std::array::from_fn(|number| self.extended.vector(number)),
             masks: std::array::from_fn(|number| self.extended.mask(number)),
             // SAFETY: the arena is mapped for the life of the process, and the child is stopped.
@@ -115,6 +119,8 @@ impl Processor {
         registers.eflags = start.flags;
         registers.orig_rax = u64::MAX; // Not in a system call: nothing to restart.
         (registers.fs_base, registers.gs_base) = (start.fs_base, start.gs_base);
+        // A far branch may have led into 32-bit mode; these are Linux's selectors for 64-bit programs.
+        (registers.cs, registers.ss) = (0x33, 0x2b);
         (registers.ds, registers.es, registers.fs, registers.gs) = (0, 0, 0, 0);
         let place = (&raw mut registers) as usize;
         self.ptrace(libc::PTRACE_SETREGS, 0, place)?;
