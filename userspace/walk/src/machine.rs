@@ -246,6 +246,10 @@ impl Machine<'_> {
     /// Bytes of `u64::MAX` beyond `into` mean nothing.
     #[inline]
     fn fetch(&mut self, address: u64, into: &mut [u8]) -> Result<u64, Reason> {
+        if let Some(known) = self.overlay.load(address, into) {
+            let needed = if into.len() >= 64 { u64::MAX } else { (1 << into.len()) - 1 };
+            return Ok(if known == needed { u64::MAX } else { known });
+        }
         if self.overlay.covers_none(address, into.len()) {
             return match self.memory.read(address, into) {
                 Ok(()) => Ok(u64::MAX),

@@ -7,9 +7,8 @@ mod own;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hint::black_box;
-use std::time::Instant;
 
-use own::{OwnCode, OwnMemory, RETURN, call};
+use own::{OwnCode, OwnMemory, RETURN, call, cpu_seconds};
 use waytrace_walk::{End, Limit, Reason, Walker};
 
 type Function = extern "C" fn(*const u64, u64) -> u64;
@@ -95,9 +94,9 @@ fn walked(walker: &mut Walker, function: Function, words: &[u64]) -> Walked {
     let mut accesses = 0;
     let limit = Limit { instructions: 50_000_000 };
     let (mut memory, mut code) = (OwnMemory::open(), OwnCode::open());
-    let began = Instant::now();
+    let began = cpu_seconds();
     let end = walker.walk(&start, &mut memory, &mut code, u32::MAX, limit, |_| accesses += 1);
-    let seconds = began.elapsed().as_secs_f64();
+    let seconds = cpu_seconds() - began;
     assert_eq!(end, End::Unresolved(Reason::UnreadableCode), "at {:#x}", walker.state().rip);
     assert_eq!(walker.state().rip, RETURN);
     let result = walker.state().general[0].get(8);
@@ -142,7 +141,7 @@ fn cost_of_a_walked_instruction() {
     for (name, keeps_code) in [("", true), (" that decode all their code", false)] {
         let mut walker = Walker::default();
         let mut instructions = 0;
-        let began = Instant::now();
+        let began = cpu_seconds();
         for _ in 0..1000 {
             if !keeps_code {
                 walker = Walker::default();
@@ -150,7 +149,7 @@ fn cost_of_a_walked_instruction() {
             walker.walk(&start, &mut memory, &mut code, 200, Limit::default(), |_| {});
             instructions += walker.instructions();
         }
-        let nanoseconds = began.elapsed().as_nanos() as f64 / instructions as f64;
+        let nanoseconds = (cpu_seconds() - began) * 1e9 / instructions as f64;
         println!(
             "1000 walks of 200 accesses{name}: {instructions} instructions, {nanoseconds:.1} ns per instruction"
         );

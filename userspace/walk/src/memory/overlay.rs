@@ -45,7 +45,7 @@ impl Overlay {
         }
     }
 
-    /// Stores up to 64 bytes; those whose bit is not set in `known` become unknown.
+    /// Stores up to 64 bytes; those whose bit is not set in `known` are 0 and become unknown.
     #[inline]
     pub fn store(&mut self, address: u64, bytes: &[u8], known: u64) {
         let offset = (address % LINE) as usize;
@@ -60,6 +60,20 @@ impl Overlay {
     #[inline]
     pub fn covers_none(&self, address: u64, width: usize) -> bool {
         self.lines.is_empty() || self.written(address, width) == 0
+    }
+
+    /// Reads bytes (at most 64) if all of them were stored into one line; gives which are known, all others are 0.
+    #[inline]
+    pub fn load(&self, address: u64, into: &mut [u8]) -> Option<u64> {
+        let offset = (address % LINE) as usize;
+        let line = self.find(address / LINE)?;
+        let bytes = line.bytes.get(offset..offset + into.len())?;
+        let needed = if into.len() >= LINE as usize { u64::MAX } else { (1 << into.len()) - 1 };
+        if line.stored >> offset & needed != needed {
+            return None;
+        }
+        into.copy_from_slice(bytes);
+        Some(line.known >> offset & needed)
     }
 
     /// Which of these bytes (at most 64) were stored, the lowest bit for the first.
@@ -163,6 +177,17 @@ mod tests {
         assert_eq!(bytes(&overlay, 0x103d, 6), (vec![0xee, 1, 2, 3, 4, 0xee], 0b11_1111));
         assert_eq!(overlay.written(0x103d, 6), 0b01_1110);
         assert!(overlay.covers_none(0x1042, 8));
+    }
+
+    #[test]
+    fn only_what_was_stored_whole_into_one_line_is_read_in_one_go() {
+        let mut overlay = Overlay::default();
+        overlay.store(0x1004, &[1, 2, 0, 4], 0b1011);
+        let mut into = [0xee; 4];
+        assert_eq!((overlay.load(0x1004, &mut into), into), (Some(0b1011), [1, 2, 0, 4]));
+        assert_eq!(overlay.load(0x1005, &mut into), None);
+        overlay.store(0x103e, &[1, 2, 3, 4], u64::MAX);
+        assert_eq!(overlay.load(0x103e, &mut into), None);
     }
 
     #[test]
