@@ -32,6 +32,12 @@ impl Vector {
         Self::UNKNOWN.with(&Self { bytes, known }, known)
     }
 
+    /// As [`Vector::partly`], where the unknown bytes are 0 already.
+    #[inline]
+    pub(crate) fn cleared(bytes: [u8; 64], known: u64) -> Self {
+        Self { bytes, known }
+    }
+
     /// The lowest 8 bytes are `value`'s (a byte with an unknown bit is unknown), all above are 0.
     pub fn from_value(value: Value) -> Self {
         let mut known = u64::MAX;

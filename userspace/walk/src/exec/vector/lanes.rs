@@ -154,7 +154,7 @@ pub(super) fn grouped<const N: usize>(
             known |= place;
         }
     }
-    Vector::partly(bytes, known)
+    Vector::cleared(bytes, known)
 }
 
 /// As [`grouped`], by lanes.
@@ -167,18 +167,18 @@ pub(super) fn computed<L: Lane>(
 ) -> Vector {
     let (mut bytes, mut known) = ([0; 64], 0);
     let both = first.known_bytes() & second.known_bytes();
-    for place in (0..width.min(64)).step_by(L::BYTES) {
-        let needed = low(L::BYTES) << place;
-        if both & needed != needed {
-            continue;
-        }
-        let lane = compute(L::from_bytes(&first.bytes()[place..]), L::from_bytes(&second.bytes()[place..]));
-        if let Some(lane) = lane {
-            lane.write(&mut bytes[place..]);
+    let lanes = first.bytes().chunks_exact(L::BYTES).zip(second.bytes().chunks_exact(L::BYTES));
+    let mut needed = low(L::BYTES);
+    for (into, (a, b)) in bytes[..width.min(64)].chunks_exact_mut(L::BYTES).zip(lanes) {
+        if both & needed == needed
+            && let Some(lane) = compute(L::from_bytes(a), L::from_bytes(b))
+        {
+            lane.write(into);
             known |= needed;
         }
+        needed <<= L::BYTES;
     }
-    Vector::partly(bytes, known)
+    Vector::cleared(bytes, known)
 }
 
 /// An instruction that computes each lane from those of two sources.

@@ -2,7 +2,7 @@
 
 use iced_x86::{Instruction, Mnemonic};
 
-use super::lanes::{Done, finish, is_with_itself, source, sources, width};
+use super::lanes::{Done, Lane, finish, is_with_itself, source, sources, width};
 use crate::code::Operation;
 use crate::exec::Execute;
 use crate::machine::Machine;
@@ -25,29 +25,20 @@ pub(super) fn select(instruction: &Instruction) -> Option<Execute> {
     })
 }
 
-/// `and` of the sources, the first of them xor `invert`.
+/// `and` of the sources, or `andn`, which takes the complement of the first.
 fn and(machine: &mut Machine<'_>, operation: &Operation, invert: u8, lane: usize) -> Done {
     if invert != 0 && is_with_itself(operation) {
         return finish(machine, operation, &Vector::ZERO, lane);
     }
     let (first, second) = sources(machine, operation)?;
-    let value = bytewise(&first, &second, |a, b| {
-        let a = a.map(|a| a ^ invert);
-        match (a, b) {
-            (Some(0), _) | (_, Some(0)) => Some(0),
-            _ => Some(a? & b?),
-        }
-    });
+    let inverted = u64::from_le_bytes([invert; 8]);
+    let value = combined(&first, &second, |a, b| (a ^ inverted) & b, Some([invert, 0]));
     finish(machine, operation, &value, lane)
 }
 
 fn or(machine: &mut Machine<'_>, operation: &Operation, lane: usize) -> Done {
     let (first, second) = sources(machine, operation)?;
-    let value = bytewise(&first, &second, |a, b| match (a, b) {
-        (Some(0xff), _) | (_, Some(0xff)) => Some(0xff),
-        _ => Some(a? | b?),
-    });
-    finish(machine, operation, &value, lane)
+    finish(machine, operation, &combined(&first, &second, |a, b| a | b, Some([0xff; 2])), lane)
 }
 
 fn xor(machine: &mut Machine<'_>, operation: &Operation, lane: usize) -> Done {
@@ -55,21 +46,31 @@ fn xor(machine: &mut Machine<'_>, operation: &Operation, lane: usize) -> Done {
         return finish(machine, operation, &Vector::ZERO, lane);
     }
     let (first, second) = sources(machine, operation)?;
-    let value = bytewise(&first, &second, |a, b| Some(a? ^ b?));
-    finish(machine, operation, &value, lane)
+    finish(machine, operation, &combined(&first, &second, |a, b| a ^ b, None), lane)
 }
 
-fn bytewise(
+/// Combines two vectors bit by bit. A byte of the first or the second that is `decisive` says the result, whatever the
+/// other one is; unknown bytes take part as 0, which gives that result.
+#[inline]
+fn combined(
     first: &Vector,
     second: &Vector,
-    compute: impl Fn(Option<u8>, Option<u8>) -> Option<u8>,
+    combine: impl Fn(u64, u64) -> u64,
+    decisive: Option<[u8; 2]>,
 ) -> Vector {
-    let (mut bytes, mut known) = ([0; 64], 0);
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        let of = |vector: &Vector| (vector.known_bytes() >> index & 1 == 1).then(|| vector.bytes()[index]);
-        if let Some(result) = compute(of(first), of(second)) {
-            *byte = result;
-            known |= 1 << index;
+    let mut bytes = [0; 64];
+    let words = first.bytes().chunks_exact(8).zip(second.bytes().chunks_exact(8));
+    for (into, (a, b)) in bytes.chunks_exact_mut(8).zip(words) {
+        combine(u64::from_bytes(a), u64::from_bytes(b)).write(into);
+    }
+    let mut known = first.known_bytes() & second.known_bytes();
+    if let Some([in_first, in_second]) = decisive.filter(|_| known != u64::MAX) {
+        let decides = |vector: &Vector, byte: u8, at: usize| {
+            vector.known_bytes() >> at & 1 == 1 && vector.bytes()[at] == byte
+        };
+        for at in 0..64 {
+            let is_decided = decides(first, in_first, at) || decides(second, in_second, at);
+            known |= u64::from(is_decided) << at;
         }
     }
     Vector::partly(bytes, known)

@@ -36,7 +36,7 @@ pub(super) fn rearranged(
         *byte = from.bytes()[place];
         known |= (from.known_bytes() >> place & 1) << index;
     }
-    Vector::partly(bytes, known)
+    Vector::cleared(bytes, known)
 }
 
 /// An instruction that rearranges its two sources, with a mask bit per `lane` bytes.
