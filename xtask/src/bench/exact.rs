@@ -85,11 +85,16 @@ fn costs(context: &Context, allocator: &Allocator) -> Result<Vec<Figure>> {
         if let Tool::Waytrace(_) = tool {
             // Against the traps in the same round: a ratio that a slow or busy machine hardly moves.
             let ratios = measured.iter().map(|round| Ok(round[place].clone()? / round[TRAPS].clone()?));
-            figures.push(Figure::of_results(format!("{name}, over perf stat"), "times", ratios));
+            let ratio = Figure::of_results(format!("{name}, over perf stat"), "times", ratios);
+            let limit = asked.map(|us| Asked::AtMost(us / TRAPS_US));
+            figures.push(limit.into_iter().fold(ratio, Figure::asked));
         }
     }
     Ok(figures)
 }
+
+/// What the two traps of a pair took on the machine that what is asked was set on: elsewhere it is asked in proportion.
+const TRAPS_US: f64 = 0.84;
 
 /// Microseconds of the target's CPU time per pair, or why there are none.
 type Cost = Result<f64, String>;
