@@ -121,7 +121,7 @@ impl Tasks {
 }
 
 fn read_all(kernel: &mut Kernel) -> Result<Vec<TaskNumbers>, Error> {
-    let bytes = kernel.run_iterator("task_numbers")?;
+    let bytes = kernel.task_numbers()?;
     Ok(bytes.chunks_exact(size_of::<TaskNumbers>()).filter_map(pod::read).collect())
 }
 

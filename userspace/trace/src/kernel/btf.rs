@@ -1,4 +1,4 @@
-//! Field offsets of kernel structs, from the running kernel's BTF. Rust programs have no CO-RE relocations, so the
+//! Field offsets of kernel structs and type numbers of kernel functions, from the running kernel's BTF. Rust programs have no CO-RE relocations, so the
 //! offsets travel to the kernel side as constants set before loading.
 //!
 //! Format: `Documentation/bpf/btf.rst`; type encodings from `include/uapi/linux/btf.h`. Only structs and their members
@@ -6,18 +6,20 @@
 
 use std::collections::HashMap;
 
-/// Structs of a BTF blob, by name.
+/// Structs and functions of a BTF blob, by name.
 #[derive(Debug)]
 pub struct Structs<'a> {
     strings: &'a [u8],
     by_name: HashMap<&'a [u8], &'a [u8]>,
     kind_flags: HashMap<&'a [u8], bool>,
+    functions: HashMap<&'a [u8], u32>,
 }
 
 const HEADER_BYTES: usize = 24;
 const TYPE_BYTES: usize = 12;
 const MEMBER_BYTES: usize = 12;
 const KIND_STRUCT: u32 = 4;
+const KIND_FUNCTION: u32 = 12;
 
 fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     let word = bytes.get(offset..offset.checked_add(4)?)?;
@@ -37,7 +39,7 @@ fn trailer_bytes(kind: u32, vlen: usize) -> Option<usize> {
 }
 
 impl<'a> Structs<'a> {
-    /// Indexes the structs named in `wanted`; `None` if `bytes` is not little-endian BTF.
+    /// Indexes the structs and functions named in `wanted`; `None` if `bytes` is not little-endian BTF.
     pub fn parse(bytes: &'a [u8], wanted: &[&str]) -> Option<Self> {
         if bytes.get(..2)? != [0x9f, 0xeb] {
             return None;
@@ -49,26 +51,32 @@ impl<'a> Structs<'a> {
         };
         let types = section(u32_at(bytes, 8)? as usize, u32_at(bytes, 12)? as usize)?;
         let strings = section(u32_at(bytes, 16)? as usize, u32_at(bytes, 20)? as usize)?;
-        let mut structs = Self { strings, by_name: HashMap::new(), kind_flags: HashMap::new() };
+        let mut structs =
+            Self { strings, by_name: HashMap::new(), kind_flags: HashMap::new(), functions: HashMap::new() };
         structs.index(types, wanted)?;
         Some(structs)
     }
 
     fn index(&mut self, types: &'a [u8], wanted: &[&str]) -> Option<()> {
-        let mut at = 0;
+        // Types are numbered from 1 in their order.
+        let (mut at, mut number) = (0, 1);
         while at < types.len() {
             let (name, info) = (u32_at(types, at)? as usize, u32_at(types, at + 4)?);
             let (kind, vlen) = (info >> 24 & 0x1f, (info & 0xffff) as usize);
             let body = at + TYPE_BYTES;
             let next = body.checked_add(trailer_bytes(kind, vlen)?)?;
-            if kind == KIND_STRUCT {
+            if kind == KIND_STRUCT || kind == KIND_FUNCTION {
                 let name = self.string(name)?;
-                if wanted.iter().any(|wanted| wanted.as_bytes() == name) {
+                let is_wanted = wanted.iter().any(|wanted| wanted.as_bytes() == name);
+                if is_wanted && kind == KIND_FUNCTION {
+                    self.functions.entry(name).or_insert(number);
+                } else if is_wanted {
                     self.by_name.entry(name).or_insert(types.get(body..next)?);
                     self.kind_flags.entry(name).or_insert(info >> 31 == 1);
                 }
             }
             at = next;
+            number += 1;
         }
         Some(())
     }
@@ -76,6 +84,11 @@ impl<'a> Structs<'a> {
     fn string(&self, offset: usize) -> Option<&'a [u8]> {
         let rest = self.strings.get(offset..)?;
         rest.split(|&byte| byte == 0).next()
+    }
+
+    /// Type number of a function; `None` if there is none of that name.
+    pub fn function(&self, name: &str) -> Option<u32> {
+        self.functions.get(name.as_bytes()).copied()
     }
 
     /// Offset of `member` in the struct, in bytes; `None` if there is none of that name or it is a bit field.
@@ -98,11 +111,11 @@ impl<'a> Structs<'a> {
 mod tests {
     use super::*;
 
-    /// One struct `s { a: 32 bits at 0, b at 8 }` after an int.
+    /// One struct `s { a: 32 bits at 0, b at 8 }` after an int, and a function `a`.
     fn sample() -> Vec<u8> {
         let strings = b"\0int\0s\0a\0b\0";
         let mut types = Vec::new();
-        for word in [1u32, 1 << 24, 4, 32, 5, 4 << 24 | 2, 16, 7, 1, 0, 9, 1, 64] {
+        for word in [1u32, 1 << 24, 4, 32, 5, 4 << 24 | 2, 16, 7, 1, 0, 9, 1, 64, 7, 12 << 24, 0] {
             types.extend(word.to_le_bytes());
         }
         let mut bytes = vec![0x9f, 0xeb, 1, 0];
@@ -122,6 +135,14 @@ mod tests {
         assert_eq!(structs.offset("s", "b"), Some(8));
         assert_eq!(structs.offset("s", "c"), None);
         assert_eq!(structs.offset("t", "a"), None);
+    }
+
+    #[test]
+    fn functions_are_found_by_number() {
+        let bytes = sample();
+        let structs = Structs::parse(&bytes, &["a", "s"]).unwrap();
+        assert_eq!(structs.function("a"), Some(3));
+        assert_eq!(structs.function("s"), None);
     }
 
     #[test]

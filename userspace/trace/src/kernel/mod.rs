@@ -1,15 +1,17 @@
 //! The kernel part: loading it with a run's constants, and typed access to its maps and programs.
 
 mod btf;
+mod iterator;
 mod maps;
 pub(crate) mod multi;
+mod object;
 pub(crate) mod sys;
 
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use aya::programs::{Iter, PerfEvent, Program, RawTracePoint, TracePoint};
-use aya::{Btf, Ebpf, EbpfLoader};
+use aya::programs::{PerfEvent, Program, RawTracePoint, TracePoint};
+use aya::{Ebpf, EbpfLoader};
 
 use waytrace_abi::allocation::{MAX_STACKS, MAX_THREADS, WAYS};
 use waytrace_abi::counter::TaskNumbers;
@@ -17,6 +19,7 @@ use waytrace_abi::pod;
 use waytrace_abi::settings::Settings;
 
 use crate::Error;
+use iterator::TaskIterator;
 pub use maps::{Counts, Histogram, Sums, TotalsReader};
 
 /// The object the build script made; empty when it had no toolchain for the bpf target.
@@ -68,7 +71,7 @@ const TASK_FIELDS: [(&str, &[(&str, &str)]); 9] = [
 /// The loaded kernel part. Dropping it detaches everything attached through it.
 pub struct Kernel {
     ebpf: Ebpf,
-    btf: Btf,
+    tasks: TaskIterator,
     multi: Option<multi::Programs>,
     lifetimes: bool,
     live_sets: usize,
@@ -84,9 +87,7 @@ impl Kernel {
             return Err(Error::KernelPartMissing);
         }
         let vmlinux = fs::read("/sys/kernel/btf/vmlinux").map_err(Error::NoBtf)?;
-        let offsets = task_offsets(&vmlinux)?;
-        let btf =
-            Btf::parse(&vmlinux, aya::Endianness::default()).map_err(|error| Error::Load(error.into()))?;
+        let (offsets, target_id) = task_types(&vmlinux)?;
         drop(vmlinux);
         let flags = [
             u32::from(constants.follow_forks),
@@ -117,14 +118,17 @@ impl Kernel {
             loader.override_global(name, offset, true);
         }
         let ebpf = loader.load(OBJECT).map_err(refused)?;
-        let multi = match multi::Programs::load(OBJECT, &ebpf) {
+        let object = object::relocated(OBJECT, &ebpf).map_err(Error::Missing)?;
+        let tasks = TaskIterator::load(&object, "task_numbers", target_id)
+            .map_err(Error::syscall("loading the task iterator"))?;
+        let multi = match multi::Programs::load(&object) {
             Ok(programs) => Some(programs),
             Err(reason) => {
                 tracing::info!("multi-uprobe links are not available ({reason}); placing probes one by one");
                 None
             }
         };
-        Ok(Self { ebpf, btf, multi, lifetimes: constants.lifetimes, live_sets: live_sets as usize })
+        Ok(Self { ebpf, tasks, multi, lifetimes: constants.lifetimes, live_sets: live_sets as usize })
     }
 
     /// Whether the kernel part knows this process by the id it has for itself. It does not where waytrace runs in a PID
@@ -135,7 +139,7 @@ impl Kernel {
     pub fn sees_own_id(&mut self) -> Result<bool, Error> {
         let own = std::process::id();
         self.configure(Settings { single_tgid: own, ..Settings::default() })?;
-        let bytes = self.run_iterator("task_numbers")?;
+        let bytes = self.task_numbers()?;
         let comm = fs::read_to_string("/proc/self/comm").unwrap_or_default();
         let comm = comm.trim_end();
         let mut records = bytes.chunks_exact(size_of::<TaskNumbers>()).filter_map(pod::read::<TaskNumbers>);
@@ -201,29 +205,12 @@ impl Kernel {
         Ok(program.fd().map_err(program_error(name))?.as_fd())
     }
 
-    /// Runs a task iterator and returns what it wrote.
+    /// What the kernel keeps of every task, as `TaskNumbers` one after the other.
     ///
     /// # Errors
-    /// When the kernel refuses the program, or reading fails.
-    pub fn run_iterator(&mut self, name: &str) -> Result<Vec<u8>, Error> {
-        use std::io::Read;
-        let btf = std::mem::take(&mut self.btf);
-        let result = (|| {
-            let program: &mut Iter = self.program(name)?;
-            if program.fd().is_err() {
-                program.load("task", &btf).map_err(program_error(name))?;
-            }
-            let link = program.attach().and_then(|id| program.take_link(id)).map_err(program_error(name))?;
-            let mut file = link.into_file().map_err(|error| Error::Program {
-                name: name.to_owned(),
-                source: aya::programs::ProgramError::IOError(std::io::Error::other(error)),
-            })?;
-            let mut bytes = Vec::new();
-            file.read_to_end(&mut bytes).map_err(Error::syscall(format!("reading iterator {name}")))?;
-            Ok(bytes)
-        })();
-        self.btf = btf;
-        result
+    /// When the kernel refuses the iterator.
+    pub fn task_numbers(&self) -> Result<Vec<u8>, Error> {
+        self.tasks.read().map_err(Error::syscall("reading the task iterator"))
     }
 }
 
@@ -232,9 +219,14 @@ fn program_error(name: &str) -> impl FnOnce(aya::programs::ProgramError) -> Erro
     move |source| Error::Program { name, source }
 }
 
-fn task_offsets(vmlinux: &[u8]) -> Result<Vec<(&'static str, u32)>, Error> {
+/// Offsets by the constant of the kernel part that holds them.
+type Offsets = Vec<(&'static str, u32)>;
+
+/// Offsets of [`TASK_FIELDS`], and the type number of the iterator over tasks.
+fn task_types(vmlinux: &[u8]) -> Result<(Offsets, u32), Error> {
     let unknown = || Error::UnknownField("BTF", "task_struct");
-    let structs = btf::Structs::parse(vmlinux, &["task_struct", "sched_entity"]).ok_or_else(unknown)?;
+    let structs = btf::Structs::parse(vmlinux, &["task_struct", "sched_entity", iterator::TARGET])
+        .ok_or_else(unknown)?;
     let mut offsets = Vec::with_capacity(TASK_FIELDS.len());
     for (constant, path) in TASK_FIELDS {
         let mut offset = 0;
@@ -243,7 +235,8 @@ fn task_offsets(vmlinux: &[u8]) -> Result<Vec<(&'static str, u32)>, Error> {
         }
         offsets.push((constant, offset));
     }
-    Ok(offsets)
+    let target_id = structs.function(iterator::TARGET).ok_or(Error::UnknownField("BTF", iterator::TARGET))?;
+    Ok((offsets, target_id))
 }
 
 /// Permission is an expected state with its own fix; everything else is passed on.

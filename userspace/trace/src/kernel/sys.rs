@@ -1,5 +1,5 @@
-//! The `bpf(2)` and `perf_event_open(2)` calls aya 0.14 has no API for: loading a program for multi-uprobe links,
-//! creating those links, links to perf events with a cookie, and putting perf events into a map.
+//! The `bpf(2)` and `perf_event_open(2)` calls aya 0.14 has no API for: loading programs for multi-uprobe links
+//! and iterators, creating those links, links to perf events with a cookie, and putting perf events into a map.
 
 use std::ffi::CString;
 use std::io;
@@ -11,6 +11,8 @@ use perf_event_open_sys::bindings::perf_event_attr;
 use waytrace_abi::pod::Pod;
 
 const PROG_TYPE_KPROBE: u32 = 2;
+const PROG_TYPE_TRACING: u32 = 26;
+const ATTACH_ITER: u32 = 28;
 const ATTACH_PERF_EVENT: u32 = 41;
 /// `BPF_TRACE_UPROBE_MULTI`, since Linux 6.6.
 pub const ATTACH_UPROBE_MULTI: u32 = 48;
@@ -41,12 +43,31 @@ fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
 /// # Errors
 /// What the kernel says; `EINVAL` before Linux 6.6.
 pub fn load_multi(name: &str, instructions: &[bpf_insn]) -> io::Result<OwnedFd> {
+    load(name, instructions, PROG_TYPE_KPROBE, ATTACH_UPROBE_MULTI, 0)
+}
+
+/// Loads an iterator; `target_id` is the type number of what it iterates over in the kernel's own type information.
+///
+/// # Errors
+/// What the kernel says.
+pub fn load_iterator(name: &str, instructions: &[bpf_insn], target_id: u32) -> io::Result<OwnedFd> {
+    load(name, instructions, PROG_TYPE_TRACING, ATTACH_ITER, target_id)
+}
+
+fn load(
+    name: &str,
+    instructions: &[bpf_insn],
+    prog_type: u32,
+    attach_type: u32,
+    attach_btf_id: u32,
+) -> io::Result<OwnedFd> {
     let mut attr = zeroed();
     let license = c"Dual MIT/GPL";
     // SAFETY: `__bindgen_anon_3` is the view of the union BPF_PROG_LOAD uses; all of it is zero so far.
     let load = unsafe { &mut attr.__bindgen_anon_3 };
-    load.prog_type = PROG_TYPE_KPROBE;
-    load.expected_attach_type = ATTACH_UPROBE_MULTI;
+    load.prog_type = prog_type;
+    load.expected_attach_type = attach_type;
+    load.attach_btf_id = attach_btf_id;
     load.insns = instructions.as_ptr() as u64;
     load.insn_cnt = instructions.len() as u32;
     load.license = license.as_ptr() as u64;
@@ -54,6 +75,29 @@ pub fn load_multi(name: &str, instructions: &[bpf_insn]) -> io::Result<OwnedFd> 
         *to = from as libc::c_char;
     }
     bpf_fd(bpf_cmd::BPF_PROG_LOAD, &mut attr)
+}
+
+/// Attaches an iterator.
+///
+/// # Errors
+/// What the kernel says.
+pub fn link_iterator(program: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    // SAFETY: `link_create` is the view of the union BPF_LINK_CREATE uses; all of it is zero so far.
+    let link = unsafe { &mut attr.link_create };
+    link.__bindgen_anon_1.prog_fd = program.as_raw_fd() as u32;
+    link.attach_type = ATTACH_ITER;
+    bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+}
+
+/// Opens an attached iterator; reading the descriptor runs it once.
+///
+/// # Errors
+/// What the kernel says.
+pub fn open_iterator(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut attr = zeroed();
+    attr.iter_create.link_fd = link.as_raw_fd() as u32;
+    bpf_fd(bpf_cmd::BPF_ITER_CREATE, &mut attr)
 }
 
 /// Attaches a program to many offsets of one file, in one process or (`pid` 0) in all.
