@@ -37,6 +37,15 @@ pub fn record(store: &Store, run: &Fixture) -> RunId {
     writer.finish(&run.epilogue).unwrap()
 }
 
+/// Records the first `windows` windows of `run` and no end, as a tool that is killed does.
+pub fn record_without_end(store: &Store, run: &Fixture, windows: usize) -> RunId {
+    let mut writer = store.begin_run(&run.header, &run.events).unwrap();
+    for batch in &run.batches[..windows] {
+        writer.append(batch).unwrap();
+    }
+    writer.id()
+}
+
 /// Records exact runs of these names, oldest first.
 pub fn record_named(store: &Store, names: &[&str]) -> Vec<RunId> {
     names.iter().map(|name| record(store, &fixture::exact(name, 2))).collect()

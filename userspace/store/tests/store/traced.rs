@@ -6,7 +6,7 @@ use waytrace_model::allocation::{Site, TracedAllocation};
 use waytrace_store::{RunId, Store};
 
 use crate::fixture::{self, Fixture};
-use crate::support::{Place, record};
+use crate::support::{Place, record, record_without_end};
 
 fn traced(store: &Store, run: RunId) -> Vec<TracedAllocation> {
     store.view(run).unwrap().traced().map(Result::unwrap).collect()
@@ -73,12 +73,7 @@ fn a_killed_run_keeps_its_trace_without_sites() {
     let place = Place::new();
     let store = place.open();
     let run = fixture::exact("cut", 4);
-    let mut writer = store.begin_run(&run.header, &run.events).unwrap();
-    for batch in &run.batches[..3] {
-        writer.append(batch).unwrap();
-    }
-    let id = writer.id();
-    drop(writer);
+    let id = record_without_end(&store, &run, 3);
     let stored: Vec<_> = run.batches[..3].iter().flat_map(|batch| batch.traced.clone()).collect();
     assert_eq!(traced(&store, id), stored);
     let detail = store.detail(id).unwrap();

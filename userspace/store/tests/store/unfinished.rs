@@ -5,19 +5,14 @@ use waytrace_model::collector::Status;
 use waytrace_model::run::EndedBy;
 
 use crate::fixture;
-use crate::support::Place;
+use crate::support::{Place, record_without_end};
 
 #[test]
 fn windows_are_summed_and_nulls_explained() {
     let place = Place::new();
     let store = place.open();
     let run = fixture::exact("cut", 4);
-    let mut writer = store.begin_run(&run.header, &run.events).unwrap();
-    for batch in &run.batches[..3] {
-        writer.append(batch).unwrap();
-    }
-    let id = writer.id();
-    drop(writer);
+    let id = record_without_end(&store, &run, 3);
 
     let report = store.report(id).unwrap();
     assert_eq!((report.run.ended_by, report.run.duration_ns), (EndedBy::Unfinished, 300_000_000));

@@ -130,8 +130,7 @@ impl Controller {
         self.reaper.take(late);
         let end = self.read()?;
         self.cost_rate = Some(self.cost_ns(&start, &end) / (end.at_ns - start.at_ns).max(1) as f64);
-        shared.samples().extend([alone, together, other]);
-        self.factors = shared.factors();
+        self.factors = shared.add([alone, together, other]);
         Ok(())
     }
 

@@ -31,26 +31,46 @@ struct Timed {
     sample: Sample,
 }
 
+/// What the windows have shown.
+struct Seen {
+    parts: Vec<Timed>,
+    /// What traps cost in the target over what they cost in calibration, learnt from all parts.
+    factors: Factors,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { parts: Vec::new(), factors: Factors::new(&[], CALIBRATION_SD_RATIO) }
+    }
+}
+
 /// What both sides share.
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
-    samples: Mutex<Vec<Timed>>,
+    seen: Mutex<Seen>,
     plans: Mutex<HashMap<u32, Plan>>,
 }
 
 impl Shared {
-    fn samples(&self) -> std::sync::MutexGuard<'_, Vec<Timed>> {
-        self.samples.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn all_samples(&self) -> Vec<Sample> {
-        self.samples().iter().map(|timed| timed.sample).collect()
+        samples_of(&self.seen().parts)
     }
 
-    /// What traps cost in the target over what they cost in calibration.
     fn factors(&self) -> Factors {
-        Factors::new(&self.all_samples(), CALIBRATION_SD_RATIO)
+        self.seen().factors
+    }
+
+    /// Adds a window's parts and learns from them.
+    fn add(&self, parts: [Timed; 3]) -> Factors {
+        let mut seen = self.seen();
+        seen.parts.extend(parts);
+        seen.factors = Factors::new(&samples_of(&seen.parts), CALIBRATION_SD_RATIO);
+        seen.factors
     }
 
     fn plans(&self) -> std::sync::MutexGuard<'_, HashMap<u32, Plan>> {
@@ -156,11 +176,11 @@ impl Budgeted {
         self.read_cpu();
         let from = std::mem::replace(&mut self.window, self.now);
         let within: Vec<Timed> = {
-            let samples = self.shared.samples();
-            let recent = samples.iter().rev().take_while(|timed| timed.end_ns > start_ns);
+            let seen = self.shared.seen();
+            let recent = seen.parts.iter().rev().take_while(|timed| timed.end_ns > start_ns);
             recent.filter(|timed| timed.start_ns < end_ns).copied().collect()
         };
-        let samples: Vec<Sample> = within.iter().map(|timed| timed.sample).collect();
+        let samples = samples_of(&within);
         let probed_ns: u64 =
             within.iter().map(|timed| timed.end_ns.min(end_ns) - timed.start_ns.max(start_ns)).sum();
         let mut window = AllocationWindow {
@@ -254,6 +274,10 @@ impl Drop for Budgeted {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+fn samples_of(parts: &[Timed]) -> Vec<Sample> {
+    parts.iter().map(|timed| timed.sample).collect()
 }
 
 /// Estimates the time between two moments.

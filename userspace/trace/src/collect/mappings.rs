@@ -70,15 +70,16 @@ impl Mappings {
         Ok(Self::Tracepoints(links))
     }
 
-    /// A target has mapped code it had not before, or has become another program.
+    /// A target has mapped code it had not before, or has become another program; `mappings` are its mappings now.
     ///
     /// # Errors
     /// As [`Self::start`].
-    pub fn look_again(&mut self, kernel: &mut Kernel, tgid: u32) -> Result<(), Error> {
+    pub fn look_again(&mut self, kernel: &mut Kernel, tgid: u32, mappings: &[Mapping]) -> Result<(), Error> {
         if matches!(self, Self::Tracepoints(_)) {
             return Ok(());
         }
-        let known = places(tgid, false).is_some_and(|found| self.add(tgid, &found).is_ok());
+        let found = complete(system_calls::find(tgid, mappings));
+        let known = found.is_some_and(|found| self.add(tgid, &found).is_ok());
         if !known && process::is_running(tgid) {
             // The probes first, lest a call be seen twice.
             *self = Self::Tracepoints(Vec::new());
@@ -111,6 +112,11 @@ fn places(tgid: u32, starting: bool) -> Option<Vec<FilePlaces>> {
     } else {
         system_calls::find(tgid, &process::mappings(tgid).ok()?)
     };
+    complete(found)
+}
+
+/// What was found, if calls that map and that unmap are among it.
+fn complete(found: Vec<FilePlaces>) -> Option<Vec<FilePlaces>> {
     let makes = |call| found.iter().flat_map(|file| &file.places).any(|place| place.call == call);
     (makes(Call::Mmap) && makes(Call::Munmap)).then_some(found)
 }

@@ -48,12 +48,16 @@ pub struct FilePlan {
 }
 
 impl FilePlan {
-    fn lists(&mut self) -> [&mut Vec<Point>; 4] {
+    fn lists(&self) -> [&Vec<Point>; 4] {
+        [&self.enters, &self.exits, &self.frees, &self.calls]
+    }
+
+    fn lists_mut(&mut self) -> [&mut Vec<Point>; 4] {
         [&mut self.enters, &mut self.exits, &mut self.frees, &mut self.calls]
     }
 
     fn is_empty(&self) -> bool {
-        [&self.enters, &self.exits, &self.frees, &self.calls].into_iter().all(Vec::is_empty)
+        self.lists().into_iter().all(Vec::is_empty)
     }
 }
 
@@ -81,9 +85,7 @@ impl Plan {
         }
         Self { files: files.into_values().collect(), names }
     }
-}
 
-impl Plan {
     /// The probes behind the system calls found.
     pub fn of_calls(found: &[FilePlaces]) -> Self {
         let file = |found: &FilePlaces| FilePlan {
@@ -108,7 +110,7 @@ impl Plan {
         let mut fresh = Self::default();
         for mut file in other.files {
             if let Some(known) = self.files.iter_mut().find(|known| known.key == file.key) {
-                for (ours, theirs) in known.lists().into_iter().zip(file.lists()) {
+                for (ours, theirs) in known.lists_mut().into_iter().zip(file.lists_mut()) {
                     theirs.retain(|point| !ours.contains(point));
                     ours.extend_from_slice(theirs);
                 }
@@ -126,9 +128,9 @@ impl Plan {
 
     /// Takes out what could not be placed after all.
     pub fn forget(&mut self, lost: &Self) {
-        for mut file in lost.files.clone() {
+        for file in &lost.files {
             if let Some(known) = self.files.iter_mut().find(|known| known.key == file.key) {
-                for (ours, theirs) in known.lists().into_iter().zip(file.lists()) {
+                for (ours, theirs) in known.lists_mut().into_iter().zip(file.lists()) {
                     ours.retain(|point| !theirs.contains(point));
                 }
             }

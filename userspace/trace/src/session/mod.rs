@@ -230,7 +230,7 @@ impl Session {
             self.kernel.set_heap_end(tgid, end)?;
         }
         if let Some(watched) = &mut self.mappings {
-            watched.look_again(&mut self.kernel, tgid)?;
+            watched.look_again(&mut self.kernel, tgid, &mappings)?;
         }
         let Ok(map) = allocators::find(tgid, &mappings) else { return Ok(()) };
         enter_wrappers(&mut self.kernel, &map, &mappings, self.request.detail())?;
