@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{Access, AccessTotals};
 use crate::allocation::{AllocationTotals, AllocationWindow, MapEvent, Site, TracedAllocation};
 use crate::collector::{CollectorReport, Loss, Overhead};
 use crate::counter::CounterReading;
@@ -37,6 +38,8 @@ pub struct Batch {
     pub phases: Vec<Phase>,
     /// Traced allocations that ended since the batch before, in the order of their ends.
     pub traced: Vec<TracedAllocation>,
+    /// Accesses resolved since the batch before, in the order of their times but for a few.
+    pub accesses: Vec<Access>,
 }
 
 /// What is known only at the end of the run.
@@ -56,6 +59,8 @@ pub struct Epilogue {
     pub sites: Vec<Site>,
     /// Traced allocations that remain, oldest first.
     pub remaining: Vec<TracedAllocation>,
+    /// Totals of the access side; `None` where it did not run.
+    pub accesses: Option<AccessTotals>,
     /// How stacks fared.
     pub stacks: StackQuality,
     /// What was lost.

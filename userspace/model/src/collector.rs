@@ -40,7 +40,7 @@ impl Status {
 /// One line of the run's honesty: a collector, its state, and the reason when the state is not `ran`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectorReport {
-    /// `counters`, `allocations`, `mappings`, `stacks`.
+    /// `counters`, `allocations`, `mappings`, `stacks`, `accesses`.
     pub name: String,
     /// What became of it.
     pub status: Status,
@@ -53,7 +53,8 @@ pub struct CollectorReport {
 /// Kinds: `ring_full` (records that found no room), `sites_full`, `live_full`, `threads_full`, `targets_full`, `readings_full` (what found
 /// no room in a kernel table), `stack_missing` (stacks that could not be taken or unwound in time), `walk_truncated` (stacks
 /// that ran out of captured bytes), `traced_dropped` (blocks whose trace was not kept), `windows_unusable` (probing windows
-/// that carry no estimate).
+/// that carry no estimate), `samples_dropped` (access samples that came while the walker was behind), `accesses_dropped` (accesses the
+/// disk had no time for).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Loss(pub BTreeMap<String, u64>);

@@ -9,6 +9,8 @@
 //! Times are `CLOCK_MONOTONIC` nanoseconds unless a name says otherwise; quantities carry their unit as suffix.
 #![forbid(unsafe_code)]
 
+pub mod access;
+pub mod access_report;
 pub mod allocation;
 pub mod batch;
 pub mod collector;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access_report::AccessReport;
 use crate::allocation::Mode;
 use crate::collector::{CollectorReport, Loss, Overhead};
 use crate::counter::Unit;
@@ -31,6 +32,8 @@ pub struct RunReport {
     pub phases: Option<PhaseTotals>,
     /// Allocations; `null` where that collector did not run.
     pub allocations: Option<AllocationReport>,
+    /// Memory accesses; `null` where that collector did not run.
+    pub accesses: Option<AccessReport>,
     /// Losses by kind; empty means nothing was lost.
     pub loss: Loss,
     /// Cost of the measurement.

@@ -93,6 +93,7 @@ fn run(seconds: u64, counters: Vec<CounterTotal>, allocations: Option<Allocation
         counters: [vec![clock], counters].concat(),
         phases: None,
         allocations,
+        accesses: None,
         loss: Loss::default(),
         overhead: Overhead::default(),
     }

@@ -257,7 +257,7 @@ fn windows(count: u64, sites: &[Site], exact: bool) -> Vec<WindowDetail> {
             },
         };
         let window = Window { index, start_ns: index * INTERVAL_NS, end_ns: (index + 1) * INTERVAL_NS };
-        WindowDetail { window, readings, allocations: Some(allocations) }
+        WindowDetail { window, readings, allocations: Some(allocations), working_set: None }
     };
     (0..count).map(window).collect()
 }
@@ -420,12 +420,22 @@ pub fn run(count: u64, exact: bool) -> RunDetail {
         counters: (0..EVENTS.len()).map(|event| total(&windows, event, None)).collect(),
         phases: None,
         allocations: Some(allocations(&sites, exact)),
+        accesses: None,
         loss,
         overhead,
     };
     let events = EVENTS.iter().map(|&(name, unit)| EventInfo { name: name.into(), unit }).collect();
     let map_events = map_events(&windows);
-    RunDetail { report, events, windows, sites, map_events, phases: Vec::new() }
+    RunDetail {
+        report,
+        events,
+        windows,
+        sites,
+        map_events,
+        phases: Vec::new(),
+        regions: Vec::new(),
+        code: Vec::new(),
+    }
 }
 
 /// The same with phases: three of the first thread, the third of four missing, and one of the second.

@@ -116,6 +116,7 @@ mod tests {
             allocations: Some(AllocationTotals { live_bytes: Some(0), ..AllocationTotals::default() }),
             sites: Vec::new(),
             remaining: Vec::new(),
+            accesses: None,
             stacks: StackQuality::default(),
             loss: Loss([("traced_dropped".to_owned(), 100)].into()),
             overhead: Overhead::default(),

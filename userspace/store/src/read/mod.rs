@@ -34,6 +34,8 @@ pub(crate) fn detail(connection: &Connection, run: RunId) -> rusqlite::Result<Op
         sites: sites::per_thread(connection, run)?,
         map_events: series::map_events(connection, run)?,
         phases: phases::all(connection, run)?,
+        regions: Vec::new(),
+        code: Vec::new(),
     }))
 }
 
@@ -57,6 +59,7 @@ fn report_of(connection: &Connection, row: &list::RunRow) -> rusqlite::Result<Ru
         counters: counters::totals(&events, &sums),
         phases: phases::totals(connection, run)?,
         allocations,
+        accesses: None,
         loss: epilogue::loss(connection, run)?,
         overhead: epilogue::overhead(connection, run, end)?,
     })

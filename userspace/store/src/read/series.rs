@@ -22,6 +22,7 @@ pub(super) fn windows(connection: &Connection, run: RunId) -> rusqlite::Result<V
             window: Window { index, start_ns: quantity(row, "start_ns")?, end_ns: quantity(row, "end_ns")? },
             readings: readings.remove(&index).unwrap_or_default(),
             allocations: activity.remove(&index),
+            working_set: None,
         })
     })
 }

@@ -74,6 +74,7 @@ impl Session {
             allocations: totals,
             sites,
             remaining,
+            accesses: None,
             stacks: stacks.quality,
             loss: self.loss,
             overhead,

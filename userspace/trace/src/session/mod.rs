@@ -275,6 +275,7 @@ impl Session {
             map_events: gathered.map_events,
             phases: gathered.phases,
             traced: Vec::new(),
+            accesses: Vec::new(),
         };
         self.windows += 1;
         self.window_start_ns = now_ns;
