@@ -5,7 +5,8 @@ use waytrace_model::detail::RunDetail;
 
 use crate::error::{OnPath, Result};
 use crate::read;
-use crate::read::traced::TracedAllocations;
+use crate::read::accesses::samples::{self, Accesses};
+use crate::read::traced::{self, TracedAllocations};
 use crate::store::{RunId, Store};
 
 /// A run being read. As long as it is held, all it gives belongs together.
@@ -38,6 +39,11 @@ impl RunView<'_> {
 
     /// Its traced allocations, read as they are asked for. Of a run without an end their sites are not known.
     pub fn traced(&self) -> TracedAllocations<'_> {
-        TracedAllocations::new(&self.snapshot, &self.store.path, self.run)
+        traced::all(&self.snapshot, &self.store.path, self.run)
+    }
+
+    /// Its sampled accesses, read as they are asked for. Of a run without an end their regions and code are not known.
+    pub fn accesses(&self) -> Accesses<'_> {
+        samples::all(&self.snapshot, &self.store.path, self.run)
     }
 }

@@ -1,9 +1,11 @@
 //! Reading runs back. Totals are summed here, on read; a run without an end is summed from its windows.
 
+pub(crate) mod accesses;
 mod allocations;
 pub(crate) mod counters;
 mod epilogue;
 pub(crate) mod list;
+pub(crate) mod pages;
 mod phases;
 mod series;
 mod sites;
@@ -24,7 +26,7 @@ pub(crate) fn report(connection: &Connection, run: RunId) -> rusqlite::Result<Op
     list::run(connection, run)?.map(|row| report_of(connection, &row)).transpose()
 }
 
-/// A run complete but for its traced allocations; `None` if there is no such run.
+/// A run complete but for its traced allocations and accesses; `None` if there is no such run.
 pub(crate) fn detail(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunDetail>> {
     let Some(report) = report(connection, run)? else { return Ok(None) };
     Ok(Some(RunDetail {
@@ -34,8 +36,8 @@ pub(crate) fn detail(connection: &Connection, run: RunId) -> rusqlite::Result<Op
         sites: sites::per_thread(connection, run)?,
         map_events: series::map_events(connection, run)?,
         phases: phases::all(connection, run)?,
-        regions: Vec::new(),
-        code: Vec::new(),
+        regions: accesses::totals::regions(connection, run)?,
+        code: accesses::totals::code(connection, run)?,
     }))
 }
 

@@ -2,15 +2,20 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 use waytrace_model::allocation::TracedAllocation;
 
+use super::pages::{Pages, Table};
 use crate::codec::{Address, quantity, quantity_opt};
-use crate::error::{OnPath, Result};
 use crate::store::RunId;
 
-/// Rows held at once.
-const PAGE: usize = 4096;
+/// A run's traced allocations: in the order of their ends, then those that remain. Ends with the first failure.
+pub type TracedAllocations<'s> = Pages<'s, TracedAllocation>;
+
+static TABLE: Table<TracedAllocation> = Table {
+    sql: "SELECT * FROM traced_allocation WHERE run_id = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
+    make: allocation,
+};
 
 /// How many a run has. They are numbered from 0 without gaps, so that none needs to be visited.
 pub(super) fn count(connection: &Connection, run: RunId) -> rusqlite::Result<u64> {
@@ -19,50 +24,9 @@ pub(super) fn count(connection: &Connection, run: RunId) -> rusqlite::Result<u64
     Ok(last.map_or(0, |last| last.saturating_add(1)))
 }
 
-/// A run's traced allocations: in the order of their ends, then those that remain. Ends with the first failure.
-#[derive(Debug)]
-pub struct TracedAllocations<'s> {
-    connection: &'s Connection,
-    path: &'s Path,
-    run: RunId,
-    page: std::vec::IntoIter<(u64, TracedAllocation)>,
-    /// Position the next page begins at; `None` after the last.
-    next: Option<u64>,
-}
-
-impl<'s> TracedAllocations<'s> {
-    pub(crate) fn new(connection: &'s Connection, path: &'s Path, run: RunId) -> Self {
-        Self { connection, path, run, page: Vec::new().into_iter(), next: Some(0) }
-    }
-
-    fn turn(&mut self, from: u64) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT * FROM traced_allocation WHERE run_id = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
-        )?;
-        let rows = statement.query_map(params![self.run.0, from as i64, PAGE as i64], allocation)?;
-        let page = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-        // A damaged index could lead back; then it ends here instead of going round.
-        let last = page.last().map(|(position, _)| *position).filter(|last| *last >= from);
-        self.next = last.filter(|_| page.len() == PAGE).map(|last| last.saturating_add(1));
-        self.page = page.into_iter();
-        Ok(())
-    }
-}
-
-impl Iterator for TracedAllocations<'_> {
-    type Item = Result<TracedAllocation>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some((_, allocation)) = self.page.next() {
-                return Some(Ok(allocation));
-            }
-            let from = self.next.take()?;
-            if let Err(error) = self.turn(from).on(self.path) {
-                return Some(Err(error));
-            }
-        }
-    }
+/// Begins to read those of `run`.
+pub(crate) fn all<'s>(connection: &'s Connection, path: &'s Path, run: RunId) -> TracedAllocations<'s> {
+    Pages::new(connection, path, run, &TABLE)
 }
 
 fn allocation(row: &Row<'_>) -> rusqlite::Result<(u64, TracedAllocation)> {

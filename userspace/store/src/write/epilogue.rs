@@ -25,7 +25,11 @@ pub(super) fn insert(
         histogram(connection, run, "size", &totals.sizes)?;
         histogram(connection, run, "lifetime", &totals.lifetimes)?;
     }
-    sites(connection, run, &epilogue.sites)?;
+    let mut interner = Interner::new(connection, run);
+    sites(connection, run, &epilogue.sites, &mut interner)?;
+    if let Some(totals) = &epilogue.accesses {
+        super::accesses::totals(connection, run, totals, &mut interner)?;
+    }
     super::traced::insert(connection, run, first_traced, &epilogue.remaining)
 }
 
@@ -120,8 +124,12 @@ fn histogram(connection: &Connection, run: RunId, kind: &str, buckets: &[Bucket]
     Ok(())
 }
 
-fn sites(connection: &Connection, run: RunId, sites: &[Site]) -> rusqlite::Result<()> {
-    let mut interner = Interner::new(connection, run);
+fn sites<'s>(
+    connection: &Connection,
+    run: RunId,
+    sites: &'s [Site],
+    interner: &mut Interner<'_, 's>,
+) -> rusqlite::Result<()> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO site (run_id, site, tid, stack, alloc_count, alloc_bytes, free_count, freed_bytes,
                            live_bytes, peak_live_bytes, temporary_count)

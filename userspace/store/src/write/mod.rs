@@ -1,5 +1,6 @@
 //! Writing one run: its header, then a transaction per window, then what is known at the end.
 
+mod accesses;
 mod append;
 mod epilogue;
 mod intern;
@@ -24,6 +25,7 @@ use crate::store::RunId;
 struct Positions {
     map_events: u64,
     traced: u64,
+    accesses: u64,
 }
 
 /// A run being recorded. Dropped without [`RunWriter::finish`] it stays in the store as `unfinished`.
@@ -70,6 +72,7 @@ impl RunWriter {
         self.in_transaction(|transaction, run| append::batch(transaction, run, batch, first))?;
         self.stored.map_events += batch.map_events.len() as u64;
         self.stored.traced += batch.traced.len() as u64;
+        self.stored.accesses += batch.accesses.len() as u64;
         Ok(())
     }
 

@@ -97,6 +97,9 @@ fn exercise(path: &Path) {
                 for one in view.traced() {
                     let _ = one.map_err(named);
                 }
+                for one in view.accesses() {
+                    let _ = one.map_err(named);
+                }
             }
         }
     }

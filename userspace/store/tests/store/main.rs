@@ -7,11 +7,13 @@ mod fixture;
 mod support;
 mod traced;
 
+mod accesses;
 mod concurrency;
 mod corruption;
 mod crash;
 mod disk_full;
 mod docs;
+mod migration;
 mod opening;
 mod prune;
 mod roundtrip;

@@ -100,9 +100,11 @@ fn frames_and_stacks_are_stored_once() {
     record(&store, &fixture::exact("", 1));
     let connection = rusqlite::Connection::open(place.file()).unwrap();
     let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-    // parse, handle, warm_up, grow and the bare one; the callers `parse` and `grow`, and two full stacks.
-    assert_eq!(count("SELECT count(*) FROM frame"), 5);
-    assert_eq!(count("SELECT count(DISTINCT stack) FROM stack"), 4);
+    // parse, handle, warm_up, grow, the bare one, and an access in parse; the callers `parse` and `grow`, two full stacks,
+    // and two instructions.
+    assert_eq!(count("SELECT count(*) FROM frame"), 6);
+    assert_eq!(count("SELECT count(DISTINCT stack) FROM stack"), 6);
+    assert_eq!(count("SELECT count(*) FROM function"), 5);
 }
 
 #[test]
