@@ -5,12 +5,15 @@
 //! * `lifecycle` – forks, execs and exits of targets
 //! * `counters` – perf events per (thread, window), at context switches and on a timer
 //! * `phases` – the same per stretch of so many counts of one event, on its overflow
+//! * `access` – registers and memory of user code at a timer's tick, for the forward walk
 //! * `tasks` – the numbers the kernel keeps per task, by iterator
 //!
 //! Built for `bpfel-unknown-none`; on the host this is an empty program, so that workspace-wide commands pass.
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(target_arch = "bpf", feature(asm_experimental_arch))]
 
+#[cfg(target_arch = "bpf")]
+mod access;
 #[cfg(target_arch = "bpf")]
 mod alloc;
 #[cfg(target_arch = "bpf")]

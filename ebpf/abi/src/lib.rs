@@ -4,6 +4,7 @@
 //! the user side may read it from untrusted bytes. Times are `CLOCK_MONOTONIC` nanoseconds.
 #![no_std]
 
+pub mod access;
 pub mod allocation;
 pub mod cookie;
 pub mod counter;

@@ -3,8 +3,10 @@
 //! * [`kernel`] – the kernel part: loading, maps, the system calls aya has no API for
 //! * [`probes`] – uprobes on allocator functions; [`budget`] – probing in windows held to a budget
 //! * [`collect`] – collectors; [`stacks`], [`names`] – unwinding and naming, off the drain path
+//! * [`access`] – sampled memory accesses
 //! * [`session`] – one attach-to-detach, from which the command line takes its batches
 
+pub mod access;
 pub mod budget;
 pub mod calibrate;
 pub mod clock;

@@ -22,6 +22,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "waytrace-hw",
             "waytrace-image",
             "waytrace-model",
+            "waytrace-walk",
         ],
     ),
     ("waytrace-store", &["waytrace-model"]),

@@ -20,8 +20,9 @@ use std::path::Path;
 
 use memmap2::Mmap;
 
+pub use crate::unwind::file_key::FileKey;
 use crate::unwind::layout::Layout;
-pub use modules::{Location, Modules};
+pub use modules::{Location, MappedCode, Modules};
 pub use symbolizer::{Settings, Symbolizer};
 
 /// The build id of an ELF file in lower-case hexadecimal; `None` if it has none or cannot be read.

@@ -48,6 +48,16 @@ pub struct Location {
     pub svma: u64,
 }
 
+/// Code mapped at an address, up to the end of its mapping.
+#[derive(Debug, Clone, Copy)]
+pub struct MappedCode<'m> {
+    /// The file and the offset in it of the byte at the address. `None` where the code is the process's own: made at run
+    /// time, or from a file but writable, or from one that could not be read.
+    pub file: Option<(FileKey, &'m File, u64)>,
+    /// First address after the mapping.
+    pub end: u64,
+}
+
 /// One file that code is or was mapped from.
 #[derive(Debug)]
 pub(super) struct Module {
@@ -140,6 +150,15 @@ impl Modules {
         let file_offset = code.mapping.file_offset_of(address)?;
         let bias = self.modules[module_index].layout.bias(code.mapping.start, code.mapping.file_offset)?;
         Some(Location { module_index, file_offset, svma: address.wrapping_sub(bias) })
+    }
+
+    /// What is known of the code at `address`; `None` outside of executable mappings.
+    pub fn code_at(&self, address: u64) -> Option<MappedCode<'_>> {
+        let code = self.code(address)?;
+        let module = code.module.filter(|_| !code.mapping.writable).and_then(|index| self.modules.get(index));
+        let file =
+            module.and_then(|module| Some((module.key, &module.file, code.mapping.file_offset_of(address)?)));
+        Some(MappedCode { file, end: code.mapping.end })
     }
 
     /// File name of a module of a [`Location`].

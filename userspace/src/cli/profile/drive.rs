@@ -47,6 +47,7 @@ pub async fn run(args: &Args, plan: Plan, store: &Store, target: Target) -> anyh
         events_named: plan.events_named,
         phases: plan.phases.as_ref().map(|phases| phases.event.clone()),
         allocations: plan.allocations,
+        accesses: plan.accesses,
         explicit: plan.explicit,
         max_live: plan.max_live,
         ring_bytes: plan.ring_bytes,

@@ -5,6 +5,7 @@ use waytrace_hw::Machine;
 use waytrace_hw::events::{EventSpec, Source, default_events, resolve_list};
 use waytrace_model::counter::EventInfo;
 use waytrace_model::units::{parse_duration_ns, parse_percent, parse_size_bytes};
+use waytrace_trace::access::{RATES_HZ, Rate};
 use waytrace_trace::collect::perf::Perf;
 use waytrace_trace::probes::Detail;
 use waytrace_trace::session::AllocationMode;
@@ -18,6 +19,8 @@ pub enum Collector {
     Counters,
     /// Allocator calls and mappings.
     Allocations,
+    /// Sampled memory accesses.
+    Accesses,
 }
 
 /// How much each call is asked, in exact mode.
@@ -57,6 +60,9 @@ pub struct MeasureArgs {
     budget: f64,
     #[command(flatten)]
     phases: PhaseArgs,
+    /// Access samples for each second of a thread's CPU time [default: what the budget pays for].
+    #[arg(long, value_name = "HZ", value_parser = parse_rate)]
+    freq: Option<f64>,
     /// Live blocks tracked at once, with --exact.
     #[arg(long, value_name = "COUNT", default_value_t = 1 << 20, value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
     max_live: u32,
@@ -78,6 +84,8 @@ pub struct Plan {
     pub phases: Option<Phases>,
     /// How to measure allocations, or not.
     pub allocations: Option<AllocationMode>,
+    /// How often to sample memory accesses, or not at all.
+    pub accesses: Option<Rate>,
     /// The collectors were asked for by name.
     pub explicit: bool,
     /// Live blocks tracked at once.
@@ -114,7 +122,8 @@ impl Plan {
             events,
             events_named: args.events.is_some(),
             phases,
-            allocations: wants(Collector::Allocations).then(|| mode(args)),
+            allocations: wants(Collector::Allocations).then(|| mode(args, wants(Collector::Accesses))),
+            accesses: wants(Collector::Accesses).then(|| rate(args, wants(Collector::Allocations))),
             explicit: args.collect.contains(&Collector::Allocations),
             max_live: args.max_live,
             ring_bytes: args.ring as u32,
@@ -150,9 +159,19 @@ fn events(machine: &Machine, args: &MeasureArgs) -> anyhow::Result<Vec<EventSpec
     Ok(events)
 }
 
-fn mode(args: &MeasureArgs) -> AllocationMode {
-    if !args.exact && args.detail.is_none() {
-        return AllocationMode::Budgeted { budget_pct: args.budget };
+/// Share of the budget that is the access sampler's where allocations are measured within it, too.
+const SAMPLER_SHARE: f64 = 0.5;
+
+fn is_exact(args: &MeasureArgs) -> bool {
+    args.exact || args.detail.is_some()
+}
+
+fn mode(args: &MeasureArgs, with_accesses: bool) -> AllocationMode {
+    if !is_exact(args) {
+        // A rate asked for is paid for beside the budget.
+        let shares = with_accesses && args.freq.is_none();
+        let share = if shares { 1.0 - SAMPLER_SHARE } else { 1.0 };
+        return AllocationMode::Budgeted { budget_pct: args.budget * share };
     }
     let detail = match args.detail {
         Some(DetailArg::Counts) => Detail::Counts,
@@ -160,4 +179,15 @@ fn mode(args: &MeasureArgs) -> AllocationMode {
         Some(DetailArg::Stacks) => Detail::Stacks,
     };
     AllocationMode::Exact { detail, min_traced_bytes: args.min_size }
+}
+
+fn rate(args: &MeasureArgs, with_allocations: bool) -> Rate {
+    let share = if with_allocations && !is_exact(args) { SAMPLER_SHARE } else { 1.0 };
+    args.freq.map_or(Rate::Budget(args.budget * share), Rate::Hz)
+}
+
+/// A sampling rate in Hz.
+fn parse_rate(text: &str) -> Result<f64, String> {
+    let hz = text.parse().ok().filter(|hz| RATES_HZ.contains(hz));
+    hz.ok_or_else(|| format!("a rate is a number of Hz from {} to {}", RATES_HZ.start(), RATES_HZ.end()))
 }

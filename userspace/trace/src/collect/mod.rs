@@ -5,3 +5,4 @@ pub mod mappings;
 pub mod perf;
 pub mod phases;
 pub mod tasks;
+pub mod thread_events;

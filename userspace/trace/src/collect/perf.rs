@@ -140,7 +140,7 @@ impl Perf {
     }
 }
 
-pub(super) fn borrow(counter: &Counter) -> BorrowedFd<'_> {
+pub(crate) fn borrow(counter: &Counter) -> BorrowedFd<'_> {
     // SAFETY: the counter owns the descriptor and outlives the borrow.
     unsafe { BorrowedFd::borrow_raw(counter.as_raw_fd()) }
 }

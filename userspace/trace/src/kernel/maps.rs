@@ -3,6 +3,7 @@
 use std::os::fd::AsFd;
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use waytrace_abi::access::Ticks;
 use waytrace_abi::allocation::{
     BUCKETS, Bucket, Live, LiveKey, LiveSet, MAX_SITES, Peak, Site, Totals, WAYS,
 };
@@ -230,6 +231,40 @@ impl Kernel {
     pub fn take_ring(&mut self) -> Result<RingBuf<MapData>, Error> {
         let map = self.ebpf.take_map("RING").ok_or_else(|| Error::Missing("RING".to_owned()))?;
         RingBuf::try_from(map).map_err(map_error("RING"))
+    }
+
+    /// Takes the ring of captures out.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Map`].
+    pub fn take_access_ring(&mut self) -> Result<RingBuf<MapData>, Error> {
+        let map =
+            self.ebpf.take_map("ACCESS_RING").ok_or_else(|| Error::Missing("ACCESS_RING".to_owned()))?;
+        RingBuf::try_from(map).map_err(map_error("ACCESS_RING"))
+    }
+
+    /// Takes out the word that says who has come by the first breakpoint of a check.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Map`].
+    pub fn take_access_check(&mut self) -> Result<Array<MapData, u32>, Error> {
+        let map =
+            self.ebpf.take_map("ACCESS_CHECK").ok_or_else(|| Error::Missing("ACCESS_CHECK".to_owned()))?;
+        Array::try_from(map).map_err(map_error("ACCESS_CHECK"))
+    }
+
+    /// What the sampler's ticks found, on all CPUs.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn access_ticks(&mut self) -> Result<Ticks, Error> {
+        let map = map_as!(self, "ACCESS_TICKS", PerCpuArray<&mut MapData, Plain<Ticks>>)?;
+        let cpus = map.get(&0, 0).map_err(map_error("ACCESS_TICKS"))?;
+        Ok(cpus.iter().fold(Ticks::default(), |sum, Plain(cpu)| Ticks {
+            user: sum.user + cpu.user,
+            kernel: sum.kernel + cpu.kernel,
+            dropped: sum.dropped + cpu.dropped,
+        }))
     }
 
     /// All totals.

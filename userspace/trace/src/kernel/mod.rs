@@ -49,14 +49,21 @@ pub struct Constants {
     pub interval_ns: u64,
     /// Threads have phases.
     pub phases: bool,
+    /// Accesses are sampled.
+    pub accesses: bool,
     /// Live blocks tracked at once.
     pub max_live: u32,
     /// Size of the ring; a power of two, at least a page.
     pub ring_bytes: u32,
 }
 
+/// Room for captures: half a second of them at a thousand a second.
+const ACCESS_RING_BYTES: u32 = 1 << 20;
+/// The kernel makes no smaller ring.
+const LEAST_RING_BYTES: u32 = 4096;
+
 /// Constant of the kernel part, struct of the kernel, and the path of members to the field.
-const TASK_FIELDS: [(&str, &[(&str, &str)]); 9] = [
+const TASK_FIELDS: [(&str, &[(&str, &str)]); 10] = [
     ("TASK_PID", &[("task_struct", "pid")]),
     ("TASK_TGID", &[("task_struct", "tgid")]),
     ("TASK_COMM", &[("task_struct", "comm")]),
@@ -66,6 +73,7 @@ const TASK_FIELDS: [(&str, &[(&str, &str)]); 9] = [
     ("TASK_MAJOR_FAULTS", &[("task_struct", "maj_flt")]),
     ("TASK_VOLUNTARY_SWITCHES", &[("task_struct", "nvcsw")]),
     ("TASK_INVOLUNTARY_SWITCHES", &[("task_struct", "nivcsw")]),
+    ("TASK_FS_BASE", &[("task_struct", "thread"), ("thread_struct", "fsbase")]),
 ];
 
 /// The loaded kernel part. Dropping it detaches everything attached through it.
@@ -113,6 +121,10 @@ impl Kernel {
             .map_max_entries("LIVE_KEYS", live_sets)
             .map_max_entries("LIVE", live_sets * WAYS)
             .map_max_entries("PHASE_NOW", if constants.phases { MAX_THREADS } else { 1 })
+            .map_max_entries(
+                "ACCESS_RING",
+                if constants.accesses { ACCESS_RING_BYTES } else { LEAST_RING_BYTES },
+            )
             .map_max_entries("RING", constants.ring_bytes);
         for (name, offset) in &offsets {
             loader.override_global(name, offset, true);
@@ -195,6 +207,19 @@ impl Kernel {
         sys::link_perf_event(fd.as_fd(), event, 0).map_err(Error::syscall(format!("attaching {name}")))
     }
 
+    /// Loads a program for perf events and returns a descriptor of it, for links made later.
+    ///
+    /// # Errors
+    /// When the kernel refuses the program.
+    pub fn perf_event_program(&mut self, name: &str) -> Result<OwnedFd, Error> {
+        let program: &mut PerfEvent = self.program(name)?;
+        if program.fd().is_err() {
+            program.load().map_err(program_error(name))?;
+        }
+        let fd = program.fd().map_err(program_error(name))?;
+        fd.as_fd().try_clone_to_owned().map_err(Error::syscall(format!("duplicating {name}")))
+    }
+
     /// Loads a probe program for single links and returns its descriptor.
     pub(crate) fn probe_program(&mut self, name: &str) -> Result<BorrowedFd<'_>, Error> {
         let program: &mut aya::programs::UProbe = self.program(name)?;
@@ -225,8 +250,9 @@ type Offsets = Vec<(&'static str, u32)>;
 /// Offsets of [`TASK_FIELDS`], and the type number of the iterator over tasks.
 fn task_types(vmlinux: &[u8]) -> Result<(Offsets, u32), Error> {
     let unknown = || Error::UnknownField("BTF", "task_struct");
-    let structs = btf::Structs::parse(vmlinux, &["task_struct", "sched_entity", iterator::TARGET])
-        .ok_or_else(unknown)?;
+    let structs =
+        btf::Structs::parse(vmlinux, &["task_struct", "sched_entity", "thread_struct", iterator::TARGET])
+            .ok_or_else(unknown)?;
     let mut offsets = Vec::with_capacity(TASK_FIELDS.len());
     for (constant, path) in TASK_FIELDS {
         let mut offset = 0;

@@ -12,6 +12,7 @@ use waytrace_model::collector::{CollectorReport, Loss, Status};
 use super::sampling::Sampling;
 use super::wrappers::{call_places, enter_wrappers};
 use super::{AllocationMode, Gathered, Probes, Request, Session};
+use crate::access::{Accesses, Pace};
 use crate::budget::Budgeted;
 use crate::collect::allocations::Baseline;
 use crate::collect::mappings::{self, Mappings};
@@ -51,6 +52,10 @@ impl Session {
             }
             _ => calibrate::Costs::default(),
         };
+        let pace = match request.accesses {
+            Some(rate) => Some(Pace::calibrate(&mut kernel, rate)?),
+            None => None,
+        };
         let mut ring = kernel.take_ring()?;
         while ring.next().is_some() {}
         let mut settings = Settings::default();
@@ -79,6 +84,12 @@ impl Session {
         let mut tasks = Tasks::new(task_events, request.only_tid);
         let threads = tasks.begin(&mut kernel, settings.run_start_ns)?;
         let phases = start_phases(&mut kernel, &request, positions)?;
+        let accesses = pace
+            .map(|pace| Accesses::start(&mut kernel, pace, request.sampled(), settings.run_start_ns))
+            .transpose()?;
+        if accesses.is_some() {
+            collectors.push(report("accesses", Status::Ran, None));
+        }
         let probes = place(&mut kernel, &request, found, prober, &costs)?;
         let mut session = Self {
             last: baseline.sums,
@@ -91,6 +102,7 @@ impl Session {
             perf,
             phases,
             sampling,
+            accesses,
             mappings,
             probes,
             stacks,
@@ -187,6 +199,7 @@ fn constants(request: &Request, found: &Found, event_count: usize) -> Constants 
         event_count: event_count.min(Perf::MAX) as u32,
         interval_ns: request.interval_ns,
         phases: request.phases.is_some(),
+        accesses: request.accesses.is_some(),
         max_live: if lifetimes { request.max_live } else { 1 },
         ring_bytes: request.ring_bytes,
     }

@@ -32,12 +32,25 @@ impl Session {
         let own = self.own_sites()?;
         let measured = Measured { after, end_ns };
         let (allocations, scale, detail, cost_ns) = self.conclude(probes, &measured)?;
+        let sampled = match self.accesses.take() {
+            Some(accesses) => Some(accesses.finish(&mut self.kernel)?),
+            None => None,
+        };
         self.drain()?;
         self.add_perf_readings(end_window, None)?;
         if let Some(last) = &mut self.pending {
             last.phases.append(&mut self.gathered.phases);
             last.traced.append(&mut self.gathered.traced);
         }
+        let mut access_cost_ns = 0.0;
+        let accesses = sampled.map(|sampled| {
+            if let Some(last) = &mut self.pending {
+                last.accesses.extend(sampled.rest);
+            }
+            self.loss.add("samples_dropped", sampled.dropped);
+            access_cost_ns = sampled.cost_ns;
+            sampled.totals
+        });
         batches.extend(self.pending.take());
         sliver::join(&mut batches, self.request.interval_ns);
         let (mut stacks, dropped) = match self.stacks.take() {
@@ -65,7 +78,7 @@ impl Session {
         let calls = measured.after.sums.maps.call_count - self.baseline.sums.maps.call_count;
         let watched_ns =
             self.mappings.as_ref().map_or(0.0, |mappings| mappings.cost_ns(calls, self.costs.alloc_ns));
-        let overhead = self.overhead(cost_ns + watched_ns, &measured);
+        let overhead = self.overhead(cost_ns + watched_ns + access_cost_ns, &measured);
         let epilogue = Epilogue {
             duration_ns: end_ns - self.start_ns,
             ended_by,
@@ -74,7 +87,7 @@ impl Session {
             allocations: totals,
             sites,
             remaining,
-            accesses: None,
+            accesses,
             stacks: stacks.quality,
             loss: self.loss,
             overhead,

@@ -25,6 +25,7 @@ pub use request::{AllocationMode, Request};
 use sampling::Sampling;
 use wrappers::enter_wrappers;
 
+use crate::access::Accesses;
 use crate::budget::Budgeted;
 use crate::collect::allocations::{self, Baseline};
 use crate::collect::mappings::{self, Mappings};
@@ -55,6 +56,7 @@ pub struct Session {
     perf: Option<Perf>,
     phases: Option<Phases>,
     sampling: Option<Sampling>,
+    accesses: Option<Accesses>,
     mappings: Option<Mappings>,
     probes: Probes,
     stacks: Option<Worker>,
@@ -225,6 +227,9 @@ impl Session {
         if let Some(worker) = &mut self.stacks {
             worker.sync(tgid);
         }
+        if let Some(accesses) = &self.accesses {
+            accesses.changed(tgid);
+        }
         let Ok(mappings) = process::mappings(tgid) else { return Ok(()) };
         if let Some(end) = mappings::heap_end(tgid, &mappings) {
             self.kernel.set_heap_end(tgid, end)?;
@@ -275,7 +280,7 @@ impl Session {
             map_events: gathered.map_events,
             phases: gathered.phases,
             traced: Vec::new(),
-            accesses: Vec::new(),
+            accesses: self.accesses.as_mut().map(Accesses::take).unwrap_or_default(),
         };
         self.windows += 1;
         self.window_start_ns = now_ns;

@@ -2,6 +2,7 @@
 
 use waytrace_hw::events::EventSpec;
 
+use crate::access::{Rate, Targets};
 use crate::collect::phases::PhaseEvent;
 use crate::probes::{Detail, Scope};
 
@@ -43,6 +44,8 @@ pub struct Request {
     pub phases: Option<PhaseEvent>,
     /// How to measure allocations; `None` leaves them out.
     pub allocations: Option<AllocationMode>,
+    /// How often to sample memory accesses; `None` leaves them out.
+    pub accesses: Option<Rate>,
     /// The user asked for these collectors by name: what they cannot do is an error.
     pub explicit: bool,
     /// Live blocks tracked at once.
@@ -58,6 +61,11 @@ impl Request {
             Some(AllocationMode::Exact { detail, .. }) => detail,
             _ => Detail::Counts,
         }
+    }
+
+    /// Whose accesses are sampled.
+    pub fn sampled(&self) -> Targets<'_> {
+        Targets { tgids: &self.tgids, only_tid: self.only_tid, follow_forks: self.follow_forks }
     }
 
     /// Whom probes for a process are placed for: children not known yet are only reached through everyone.

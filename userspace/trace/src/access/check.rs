@@ -1,0 +1,230 @@
+//! Walks compared with what the processor did, while the target runs on.
+//!
+//! Of a walk just made, two instructions are drawn, and breakpoints armed on both for the thread. When it next comes by the
+//! first, its registers are captured as for a sample; when it then comes by the second, again. A walk from the first
+//! capture must come to the second instruction with the registers that were captured there.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use aya::maps::{Array, MapData};
+use waytrace_abi::access::Capture;
+use waytrace_hw::breakpoint;
+use waytrace_hw::counter::Counter;
+use waytrace_walk::{State, Walker};
+
+use super::code::{Files, TargetCode};
+use super::memory::{LineCache, TargetMemory};
+use super::space::Space;
+use super::worker::state;
+use crate::Error;
+use crate::collect::perf::borrow;
+use crate::kernel::{Kernel, sys};
+
+/// Time between two checks.
+const PAUSE_NS: u64 = 100_000_000;
+/// A thread that does not come by in this time is not waited for.
+const PATIENCE_NS: u64 = 50_000_000;
+/// Hits the second breakpoint is allowed, that of the check among them.
+const HITS: u32 = 6;
+/// Instructions between the two at most.
+const LIMIT: u32 = 100_000;
+/// What a check takes from the target: two or a few traps of 15 us, and as much for arming.
+pub const COST_NS: f64 = 100_000.0;
+
+/// How checks went.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Tally {
+    /// Pairs of breakpoints that were armed.
+    pub armed: u32,
+    /// Walks that came as far as the second instruction, or should have.
+    pub compared: u64,
+    /// Those that brought what was captured there.
+    pub confirmed: u64,
+}
+
+/// The one check under way, and how those before it went.
+pub struct Checks {
+    programs: [OwnedFd; 2],
+    passed: Array<MapData, u32>,
+    under_way: Option<Check>,
+    next_ns: u64,
+    random: u64,
+    tally: Tally,
+}
+
+struct Check {
+    tid: u32,
+    second_ip: u64,
+    first: Option<Box<Capture>>,
+    until_ns: u64,
+    _breakpoints: [(OwnedFd, Counter); 2],
+}
+
+impl Checks {
+    /// Loads what checks need.
+    ///
+    /// # Errors
+    /// When the kernel refuses the programs.
+    pub fn new(kernel: &mut Kernel) -> Result<Self, Error> {
+        let programs = [
+            kernel.perf_event_program("access_check_first")?,
+            kernel.perf_event_program("access_check_second")?,
+        ];
+        let passed = kernel.take_access_check()?;
+        let tally = Tally::default();
+        Ok(Self { programs, passed, under_way: None, next_ns: 0, random: super::now_ns() | 1, tally })
+    }
+
+    /// Whether the walk from a capture of that time may be checked.
+    pub fn is_due(&self, at_ns: u64) -> bool {
+        self.under_way.is_none() && at_ns >= self.next_ns
+    }
+
+    /// Arms a check of a walk that came by these instructions.
+    pub fn begin(&mut self, capture: &Capture, path: &[u64]) {
+        self.next_ns = capture.at_ns + PAUSE_NS / 2 + self.draw(PAUSE_NS as usize) as u64;
+        if path.len() < 2 {
+            return;
+        }
+        let first = self.draw(path.len() - 1);
+        let second = first + 1 + self.draw(path.len() - 1 - first);
+        let (Some(&first_ip), Some(&second_ip)) = (path.get(first), path.get(second)) else { return };
+        if first_ip == second_ip {
+            return;
+        }
+        // Armed in this order, a thread that comes by the first at once is not missed at the second.
+        let armed = self.passed.set(0, 0, 0).is_ok().then(|| {
+            let second = self.arm(1, capture.tid, second_ip, HITS)?;
+            let first = self.arm(0, capture.tid, first_ip, 1)?;
+            Ok::<_, Error>([first, second])
+        });
+        match armed {
+            Some(Ok(breakpoints)) => {
+                self.tally.armed += 1;
+                self.under_way = Some(Check {
+                    tid: capture.tid,
+                    second_ip,
+                    first: None,
+                    until_ns: super::now_ns() + PATIENCE_NS,
+                    _breakpoints: breakpoints,
+                });
+            }
+            Some(Err(error)) => tracing::debug!(%error, "a walk is not checked"),
+            None => {}
+        }
+    }
+
+    fn arm(&self, program: usize, tid: u32, address: u64, hits: u32) -> Result<(OwnedFd, Counter), Error> {
+        let breakpoint = breakpoint::open_execution(tid, address)?;
+        let link = sys::link_perf_event(self.programs[program].as_fd(), borrow(&breakpoint), 0)
+            .map_err(Error::syscall("attaching the check of walks"))?;
+        breakpoint::arm(&breakpoint, hits).map_err(Error::syscall("arming a breakpoint"))?;
+        Ok((link, breakpoint))
+    }
+
+    /// The thread came by the first breakpoint.
+    pub fn first(&mut self, capture: Capture) {
+        if let Some(check) = &mut self.under_way
+            && check.tid == capture.tid
+            && check.first.is_none()
+        {
+            check.first = Some(Box::new(capture));
+        }
+    }
+
+    /// The thread came by the second after the first.
+    pub fn second(
+        &mut self,
+        capture: &Capture,
+        walker: &mut Walker,
+        cache: &mut LineCache,
+        space: &Space,
+        files: &mut Files,
+    ) {
+        let Some(check) = self.under_way.take_if(|check| check.tid == capture.tid) else { return };
+        let Some(first) = check.first else { return };
+        cache.begin(&first);
+        let mut memory = TargetMemory { tgid: capture.tgid, cache, space, gone: false };
+        let mut code = TargetCode { tgid: capture.tgid, modules: &space.modules, files };
+        walker.begin(&state(&first));
+        for _ in 0..LIMIT {
+            // What cannot be followed claims nothing.
+            if walker.step(&mut memory, &mut code).is_err() {
+                return;
+            }
+            if walker.state().rip == check.second_ip {
+                self.tally.compared += 1;
+                let agrees = agree(walker.state(), capture);
+                self.tally.confirmed += u64::from(agrees);
+                if !agrees {
+                    tracing::debug!(
+                        first = format!("{:x}", first.ip),
+                        second = format!("{:x}", capture.ip),
+                        differs = ?difference(walker.state(), capture),
+                        "a walk was led astray"
+                    );
+                }
+                return;
+            }
+        }
+        // The thread came by and the walk did not.
+        self.tally.compared += 1;
+    }
+
+    /// Gives up on a thread that does not come by.
+    pub fn expire(&mut self, now_ns: u64) {
+        self.under_way.take_if(|check| now_ns > check.until_ns);
+    }
+
+    /// How all went.
+    pub fn finish(self) -> Tally {
+        self.tally
+    }
+
+    fn draw(&mut self, below: usize) -> usize {
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.random >> 32) * below as u64 >> 32) as usize
+    }
+}
+
+/// Whether all that a walk knows is what was captured.
+fn agree(walked: &State, captured: &Capture) -> bool {
+    difference(walked, captured).is_none()
+}
+
+/// The first register in which they differ, and how: its number, 16 for the flags.
+fn difference(walked: &State, captured: &Capture) -> Option<(usize, u64)> {
+    let registers = walked.general.iter().zip(&captured.general);
+    let mut differing =
+        registers.map(|(walked, captured)| (walked.bits() ^ captured) & walked.known_bits()).enumerate();
+    differing.find(|(_, bits)| *bits != 0).or_else(|| {
+        let bits = (walked.flags.bits() ^ captured.flags) & walked.flags.known_bits();
+        (bits != 0).then_some((16, bits))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use waytrace_walk::state::{Flags, Value};
+
+    use super::*;
+    use crate::access::memory::tests::capture;
+
+    #[test]
+    fn only_what_a_walk_knows_can_disagree() {
+        let mut captured = capture(0);
+        captured.flags = 0x246;
+        let mut walked = state(&captured);
+        assert!(agree(&walked, &captured));
+        walked.general[7] = Value::partly(captured.general[7] ^ 0xff, !0xff);
+        walked.flags = Flags::known(captured.flags);
+        walked.flags.forget(Flags::STATUS);
+        assert!(agree(&walked, &captured), "what is not known agrees with anything");
+        walked.general[7] = Value::known(captured.general[7] ^ 1);
+        assert_eq!(difference(&walked, &captured), Some((7, 1)));
+        walked = state(&captured);
+        walked.flags.assign(0x40, 0);
+        assert_eq!(difference(&walked, &captured), Some((16, 0x40)));
+    }
+}

@@ -1,0 +1,219 @@
+//! The target's memory during one walk: what was captured with the registers, else what the process holds now.
+//!
+//! Lines are kept for the length of a walk: what it read once stays what it was.
+
+use waytrace_abi::access::{Capture, LINE_BYTES, LINES, line_address};
+use waytrace_walk::{Memory, Unreadable};
+
+use super::space::Space;
+
+/// Lines kept; a power of two.
+const SLOTS: usize = 1024;
+/// Bytes read from the process at a time; a multiple of a line, and a divisor of a page.
+const CHUNK_BYTES: usize = 256;
+
+/// Lines by their number, in a table where each has one place.
+pub struct LineCache {
+    tags: Vec<Tag>,
+    lines: Vec<[u8; LINE_BYTES]>,
+    walk: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Tag {
+    line: u64,
+    walk: u32,
+    captured: bool,
+}
+
+impl Default for LineCache {
+    fn default() -> Self {
+        Self { tags: vec![Tag::default(); SLOTS], lines: vec![[0; LINE_BYTES]; SLOTS], walk: 0 }
+    }
+}
+
+impl LineCache {
+    /// Forgets everything and takes the lines of a capture.
+    pub fn begin(&mut self, capture: &Capture) {
+        self.walk = self.walk.wrapping_add(1);
+        if self.walk == 0 {
+            self.tags.fill(Tag::default());
+            self.walk = 1;
+        }
+        for (n, line) in capture.lines.iter().enumerate().take(LINES) {
+            if capture.captured >> n & 1 != 0 {
+                let number = line_address(&capture.general, n) / LINE_BYTES as u64;
+                self.put(number, line, true);
+            }
+        }
+    }
+
+    #[inline]
+    fn get(&self, number: u64) -> Option<&[u8; LINE_BYTES]> {
+        let place = place(number);
+        let tag = self.tags.get(place)?;
+        (tag.walk == self.walk && tag.line == number).then(|| &self.lines[place])
+    }
+
+    /// Keeps a line. One that was captured gives way to no other.
+    fn put(&mut self, number: u64, bytes: &[u8; LINE_BYTES], captured: bool) {
+        let place = place(number);
+        let (tag, line) = (&mut self.tags[place], &mut self.lines[place]);
+        if tag.walk == self.walk && tag.captured {
+            return;
+        }
+        *tag = Tag { line: number, walk: self.walk, captured };
+        *line = *bytes;
+    }
+}
+
+fn place(number: u64) -> usize {
+    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize & (SLOTS - 1)
+}
+
+/// Memory of one process during one walk.
+pub struct TargetMemory<'a> {
+    /// Process.
+    pub tgid: u32,
+    /// Kept lines.
+    pub cache: &'a mut LineCache,
+    /// What it had mapped when that was last looked at.
+    pub space: &'a Space,
+    /// The process has ended.
+    pub gone: bool,
+}
+
+impl Memory for TargetMemory<'_> {
+    #[inline]
+    fn read(&mut self, address: u64, into: &mut [u8]) -> Result<(), Unreadable> {
+        let mut done = 0;
+        while done < into.len() {
+            let at = address.wrapping_add(done as u64);
+            let offset = (at % LINE_BYTES as u64) as usize;
+            let count = (into.len() - done).min(LINE_BYTES - offset);
+            let number = at / LINE_BYTES as u64;
+            let part = &mut into[done..done + count];
+            match self.cache.get(number) {
+                Some(line) => part.copy_from_slice(&line[offset..offset + count]),
+                None => part.copy_from_slice(&self.fetch(number)?[offset..offset + count]),
+            }
+            done += count;
+        }
+        Ok(())
+    }
+}
+
+impl TargetMemory<'_> {
+    /// Reads a line and its neighbours from the process.
+    fn fetch(&mut self, number: u64) -> Result<[u8; LINE_BYTES], Unreadable> {
+        let wanted = number.wrapping_mul(LINE_BYTES as u64);
+        let base = wanted & !(CHUNK_BYTES as u64 - 1);
+        let mut chunk = [0; CHUNK_BYTES];
+        if let Err(error) = read(self.tgid, base, &mut chunk) {
+            return Err(self.why(wanted, error));
+        }
+        let mut found = [0; LINE_BYTES];
+        for (n, line) in chunk.as_chunks::<LINE_BYTES>().0.iter().enumerate() {
+            let line_number = base / LINE_BYTES as u64 + n as u64;
+            if line_number == number {
+                found = *line;
+            }
+            self.cache.put(line_number, line, false);
+        }
+        Ok(found)
+    }
+
+    fn why(&mut self, address: u64, error: std::io::Error) -> Unreadable {
+        if error.raw_os_error() == Some(libc::ESRCH) {
+            self.gone = true;
+            return Unreadable::Unmapped;
+        }
+        // The kernel says that there is nothing. If there was, it has gone since the sample, and may have held anything.
+        match self.space.known(address) {
+            Some(mapping) if mapping.readable => Unreadable::Unknown,
+            _ => Unreadable::Unmapped,
+        }
+    }
+}
+
+/// Reads all of `into` from a process.
+///
+/// # Errors
+/// `EFAULT` where something of it is not mapped, `ESRCH` if the process has gone.
+pub fn read(tgid: u32, address: u64, into: &mut [u8]) -> std::io::Result<()> {
+    let local = libc::iovec { iov_base: into.as_mut_ptr().cast(), iov_len: into.len() };
+    let remote = libc::iovec { iov_base: address as *mut libc::c_void, iov_len: into.len() };
+    // SAFETY: one local buffer of the length given, ours to write; the kernel checks the remote one.
+    let count =
+        unsafe { libc::process_vm_readv(tgid as libc::pid_t, &raw const local, 1, &raw const remote, 1, 0) };
+    if count < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    if count as usize != into.len() {
+        return Err(std::io::Error::from_raw_os_error(libc::EFAULT));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use waytrace_abi::access::{REGISTERS, RSP};
+
+    use super::*;
+
+    pub fn capture(captured: u64) -> Capture {
+        let mut general = [0x10_0000; REGISTERS];
+        general[RSP] = 0x20_0080;
+        general[3] = 0x30_0001;
+        Capture {
+            cause: 0,
+            cpu: 0,
+            tgid: 0,
+            tid: 0,
+            at_ns: 0,
+            ip: 0,
+            flags: 0,
+            fs_base: 0,
+            cs: 0,
+            captured,
+            general,
+            lines: std::array::from_fn(|n| [n as u8; LINE_BYTES]),
+        }
+    }
+
+    #[test]
+    fn captured_memory_comes_before_the_processs_own() {
+        let (mut cache, space) = (LineCache::default(), Space::default());
+        cache.begin(&capture(1 << 3 | 1 << REGISTERS | 1 << (REGISTERS + 1)));
+        let mut memory = TargetMemory { tgid: u32::MAX >> 1, cache: &mut cache, space: &space, gone: false };
+        let mut bytes = [0; 4];
+        memory.read(0x30_0020, &mut bytes).unwrap();
+        assert_eq!(bytes, [3; 4]);
+        // The stack begins with the red zone; a read may straddle two lines.
+        memory.read(0x20_003e, &mut bytes).unwrap();
+        assert_eq!(bytes, [16, 16, 17, 17]);
+        // What was not captured is asked of a process that does not exist.
+        assert_eq!(memory.read(0x10_0000, &mut bytes), Err(Unreadable::Unmapped));
+        assert!(memory.gone);
+        cache.begin(&capture(0));
+        let mut memory = TargetMemory { tgid: u32::MAX >> 1, cache: &mut cache, space: &space, gone: false };
+        assert!(memory.read(0x30_0020, &mut bytes).is_err(), "the walk before has left it");
+    }
+
+    #[test]
+    fn a_process_is_read_across_lines_and_what_is_not_mapped_is_told_from_what_cannot_be_read() {
+        let own = std::process::id();
+        let data: Vec<u8> = (0..=255).cycle().take(3 * CHUNK_BYTES).collect();
+        let (mut cache, space) = (LineCache::default(), Space::of(own));
+        cache.begin(&capture(0));
+        let mut memory = TargetMemory { tgid: own, cache: &mut cache, space: &space, gone: false };
+        let mut bytes = [0; 64];
+        for from in [0, 1, 63, 200, 250, 600] {
+            memory.read(data.as_ptr() as u64 + from as u64, &mut bytes).unwrap();
+            assert_eq!(bytes[..], data[from..from + 64]);
+        }
+        assert_eq!(memory.read(0x1000, &mut bytes), Err(Unreadable::Unmapped));
+        assert_eq!(memory.read(u64::MAX - 10, &mut bytes), Err(Unreadable::Unmapped));
+        assert!(!memory.gone);
+    }
+}

@@ -1,0 +1,297 @@
+//! The thread that walks: woken by each sample, for memory ages.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use aya::maps::{MapData, RingBuf};
+use waytrace_abi::access::{Capture, RSP, USER_CS, cause};
+use waytrace_abi::pod;
+use waytrace_image::symbols::Modules;
+use waytrace_model::access::{self, AccessKind, Region};
+use waytrace_walk::{End, Kind, Limit, State, Walker};
+
+use super::check::{Checks, Tally};
+use super::code::{Files, TargetCode, is_code};
+use super::memory::{LineCache, TargetMemory};
+use super::now_ns;
+use super::regions::Regions;
+use super::space::Space;
+use crate::Error;
+use crate::kernel::{Kernel, sys};
+
+/// The walk goes to one of this many accesses at most, each as likely.
+const FURTHEST: u32 = 128;
+/// Instructions walked at most.
+const LIMIT: Limit = Limit { instructions: 20_000 };
+/// How long the thread sleeps when nothing wakes it: it looks after checks that never end.
+const SLEEP_MS: libc::c_int = 50;
+/// Accesses that wait to be taken; further ones are dropped and counted.
+const MOST_WAITING: usize = 1 << 18;
+
+/// What both sides share.
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    accesses: Mutex<Vec<access::Access>>,
+    changed: Mutex<BTreeSet<u32>>,
+}
+
+/// The running thread.
+pub struct Worker {
+    shared: Arc<Shared>,
+    wake: OwnedFd,
+    thread: JoinHandle<Walked>,
+}
+
+/// What it knows at the end.
+#[derive(Default)]
+pub struct Walked {
+    /// Samples it was handed.
+    pub samples: u64,
+    /// Those whose access was found.
+    pub resolved: u64,
+    /// The others, by reason.
+    pub unresolved: BTreeMap<&'static str, u64>,
+    /// Mappings accessed.
+    pub regions: Vec<Region>,
+    /// Numbers of instructions, by process and address.
+    pub code: HashMap<(u32, u64), u32>,
+    /// Names for them, by process.
+    pub modules: HashMap<u32, Modules>,
+    /// How checks went.
+    pub checks: Tally,
+}
+
+impl Worker {
+    /// Starts it. Times are counted from `start_ns`; captures from before it are dropped.
+    ///
+    /// # Errors
+    /// When the kernel part lacks something, or no thread can be started.
+    pub fn start(kernel: &mut Kernel, start_ns: u64) -> Result<Self, Error> {
+        let ring = kernel.take_access_ring()?;
+        let wake = sys::event_fd().map_err(Error::syscall("making an event descriptor"))?;
+        let theirs = wake.try_clone().map_err(Error::syscall("duplicating an event descriptor"))?;
+        let shared = Arc::new(Shared::default());
+        let walks = Walks {
+            shared: Arc::clone(&shared),
+            ring,
+            wake: theirs,
+            start_ns,
+            walker: Walker::default(),
+            cache: LineCache::default(),
+            spaces: HashMap::new(),
+            files: Files::default(),
+            regions: Regions::default(),
+            random: start_ns | 1,
+            checks: Checks::new(kernel)?,
+            path: Vec::new(),
+            walked: Walked::default(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("walker".to_owned())
+            .spawn(move || walks.run())
+            .map_err(Error::syscall("starting the walker"))?;
+        Ok(Self { shared, wake, thread })
+    }
+
+    /// What was resolved since the last time.
+    pub fn take(&mut self) -> Vec<access::Access> {
+        std::mem::take(&mut *lock(&self.shared.accesses))
+    }
+
+    /// Tells it that a process has mapped code anew, or runs another program.
+    pub fn changed(&self, tgid: u32) {
+        lock(&self.shared.changed).insert(tgid);
+    }
+
+    /// Waits for the samples in the ring, and returns the accesses not taken yet and the rest.
+    pub fn finish(mut self) -> (Vec<access::Access>, Walked) {
+        self.shared.stop.store(true, Ordering::Release);
+        sys::signal_event_fd(self.wake.as_fd());
+        let rest = self.take();
+        let walked = self.thread.join().unwrap_or_default();
+        let mut all = rest;
+        all.append(&mut lock(&self.shared.accesses));
+        (all, walked)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread's own.
+struct Walks {
+    shared: Arc<Shared>,
+    ring: RingBuf<MapData>,
+    wake: OwnedFd,
+    start_ns: u64,
+    walker: Walker,
+    cache: LineCache,
+    spaces: HashMap<u32, Space>,
+    files: Files,
+    regions: Regions,
+    random: u64,
+    checks: Checks,
+    /// Instructions of the walk under way, where it may be checked.
+    path: Vec<u64>,
+    walked: Walked,
+}
+
+impl Walks {
+    fn run(mut self) -> Walked {
+        loop {
+            // The flag is read first: what was in the ring when it was set is still walked.
+            let stop = self.shared.stop.load(Ordering::Acquire);
+            for tgid in std::mem::take(&mut *lock(&self.shared.changed)) {
+                if let Some(space) = self.spaces.get_mut(&tgid) {
+                    space.refresh(tgid);
+                }
+            }
+            while let Some(capture) = self.ring.next().map(|item| pod::read::<Capture>(&item)) {
+                if let Some(capture) = capture {
+                    self.take(&capture);
+                }
+            }
+            if stop {
+                break;
+            }
+            self.checks.expire(now_ns());
+            sys::wait_readable(&[self.ring.as_raw_fd(), self.wake.as_raw_fd()], SLEEP_MS);
+        }
+        self.walked.regions = self.regions.into_regions();
+        self.walked.checks = self.checks.finish();
+        self.walked.modules = self.spaces.into_iter().map(|(tgid, space)| (tgid, space.modules)).collect();
+        self.walked
+    }
+
+    fn take(&mut self, capture: &Capture) {
+        if capture.at_ns < self.start_ns {
+            return;
+        }
+        match capture.cause {
+            cause::TICK => self.sample(capture),
+            cause::CHECK_FIRST => self.checks.first(*capture),
+            cause::CHECK_SECOND => {
+                let space = self.spaces.entry(capture.tgid).or_insert_with(|| Space::of(capture.tgid));
+                self.checks.second(capture, &mut self.walker, &mut self.cache, space, &mut self.files);
+            }
+            _ => {}
+        }
+    }
+
+    fn sample(&mut self, capture: &Capture) {
+        self.walked.samples += 1;
+        match self.walk(capture) {
+            Ok(access) => {
+                self.walked.resolved += 1;
+                let mut accesses = lock(&self.shared.accesses);
+                if accesses.len() < MOST_WAITING {
+                    accesses.push(access);
+                }
+            }
+            Err(reason) => *self.walked.unresolved.entry(reason).or_default() += 1,
+        }
+    }
+
+    /// The access `k` ahead of a capture, or why there is none.
+    fn walk(&mut self, capture: &Capture) -> Result<access::Access, &'static str> {
+        if capture.cs != USER_CS {
+            return Err("compat_code");
+        }
+        let tgid = capture.tgid;
+        let k = 1 + self.draw(FURTHEST);
+        let checking = self.checks.is_due(capture.at_ns);
+        let space = self.spaces.entry(tgid).or_insert_with(|| Space::of(tgid));
+        if let Some(stack) = space.find(tgid, capture.general[RSP]) {
+            self.regions.is_stack_of(tgid, capture.tid, stack);
+        }
+        if !is_code(space, tgid, capture.ip) {
+            return Err("unreadable_code");
+        }
+        let space = &*space;
+        self.cache.begin(capture);
+        let mut memory = TargetMemory { tgid, cache: &mut self.cache, space, gone: false };
+        let mut code = TargetCode { tgid, modules: &space.modules, files: &mut self.files };
+        self.path.clear();
+        self.walker.begin(&state(capture));
+        let mut left = k;
+        let mut end = End::Unresolved(waytrace_walk::Reason::BudgetExceeded);
+        let mut found = None;
+        'walk: for _ in 0..LIMIT.instructions {
+            if checking {
+                self.path.push(self.walker.state().rip);
+            }
+            let step = self.walker.step(&mut memory, &mut code);
+            for access in self.walker.accesses() {
+                left -= 1;
+                if left == 0 {
+                    found = Some(*access);
+                    end = End::Reached;
+                    break 'walk;
+                }
+            }
+            if let Err(reason) = step {
+                end = End::Unresolved(reason);
+                break;
+            }
+        }
+        let gone = memory.gone;
+        if checking {
+            self.checks.begin(capture, &self.path);
+        }
+        match (end, found) {
+            (End::Reached, Some(found)) => self.access(capture, &found),
+            _ if gone => Err("target_gone"),
+            (End::Unresolved(reason), _) => Err(reason.name()),
+            (End::Reached, None) => Err("budget_exceeded"),
+        }
+    }
+
+    fn access(
+        &mut self,
+        capture: &Capture,
+        found: &waytrace_walk::Access,
+    ) -> Result<access::Access, &'static str> {
+        let tgid = capture.tgid;
+        let space = self.spaces.entry(tgid).or_default();
+        // An address the process has not mapped is no access it will make.
+        let mapping = space.find(tgid, found.address).ok_or("unmapped_address")?;
+        let region = self.regions.number(tgid, mapping);
+        let next = self.walked.code.len() as u32;
+        let code = *self.walked.code.entry((tgid, found.ip)).or_insert(next);
+        Ok(access::Access {
+            at_ns: capture.at_ns - self.start_ns,
+            tid: capture.tid,
+            cpu: Some(capture.cpu),
+            address: found.address,
+            width_bytes: Some(found.width_bytes),
+            kind: match found.kind {
+                Kind::Load => AccessKind::Load,
+                Kind::Store => AccessKind::Store,
+            },
+            code: Some(code),
+            region: Some(region),
+            block: None,
+            weight: 1,
+            precise: None,
+        })
+    }
+
+    /// Uniform in 0..below.
+    fn draw(&mut self, below: u32) -> u32 {
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.random >> 32) * u64::from(below) >> 32) as u32
+    }
+}
+
+/// What a capture says of the registers.
+pub fn state(capture: &Capture) -> State {
+    let mut state = State::captured(capture.general, capture.ip, capture.flags);
+    state.fs_base = (capture.fs_base != 0).then_some(capture.fs_base);
+    state
+}
