@@ -16,6 +16,7 @@ pub mod group;
 mod machine;
 pub mod pmu;
 mod root;
+pub mod sampling;
 pub mod topology;
 pub mod tracefs;
 #[cfg(target_arch = "x86_64")]
