@@ -1,5 +1,6 @@
 //! Numbers derived from runs. Pure functions of the model's types: no I/O, no clock, no randomness of their own.
 #![forbid(unsafe_code)]
 
+pub mod access;
 pub mod diff;
 pub mod duty;

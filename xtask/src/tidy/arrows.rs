@@ -5,7 +5,8 @@ use super::tree::{Tree, Violation};
 
 /// Every crate and the crates of the workspace it may use. Tests may use more (dev-dependencies).
 /// `*` stands for all libraries; nothing may use the binary, the apps, the tests or this program. `trace` uses
-/// `analysis` for the estimators its budgeted collectors need while they run.
+/// `analysis` for the estimators its budgeted collectors need while they run, `store` for what it derives from samples as it
+/// reads them.
 const ARROWS: [(&str, &[&str]); 17] = [
     ("waytrace-abi", &[]),
     ("waytrace-ebpf", &["waytrace-abi"]),
@@ -25,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 17] = [
             "waytrace-walk",
         ],
     ),
-    ("waytrace-store", &["waytrace-model"]),
+    ("waytrace-store", &["waytrace-analysis", "waytrace-model"]),
     ("waytrace-analysis", &["waytrace-model"]),
     ("waytrace-anomaly", &["waytrace-model"]),
     ("waytrace-report", &["waytrace-model"]),

@@ -52,25 +52,22 @@ pub(super) fn overhead(connection: &Connection, run: RunId, end: Option<End>) ->
     Ok(Overhead { budget_pct, ..Overhead::default() })
 }
 
-/// Collectors as stored; of a run without an end, those that left data.
+/// Collectors as stored; of a run without an end, those that left data, as `left_data` says of each.
 pub(super) fn collectors(
     connection: &Connection,
     run: &RunRow,
-    counted: bool,
-    allocated: bool,
+    left_data: [(&str, bool); 3],
 ) -> rusqlite::Result<Vec<CollectorReport>> {
     if run.ended_by != EndedBy::Unfinished {
         return stored_collectors(connection, run.id);
     }
     let reason = format!("waytrace was killed; {} windows are stored", run.windows);
-    let left_data =
-        [("counters", counted), ("allocations", allocated)].into_iter().filter(|(_, there)| *there);
     let failed = |(name, _): (&str, bool)| CollectorReport {
         name: name.to_owned(),
         status: Status::Failed,
         reason: Some(reason.clone()),
     };
-    Ok(left_data.map(failed).collect())
+    Ok(left_data.into_iter().filter(|(_, there)| *there).map(failed).collect())
 }
 
 fn stored_collectors(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<CollectorReport>> {

@@ -14,41 +14,85 @@ mod target;
 pub(crate) mod traced;
 
 use rusqlite::{Connection, OptionalExtension};
+use waytrace_analysis::access::Windows;
+use waytrace_model::access::{Access, AccessTotals};
+use waytrace_model::allocation::Site;
 use waytrace_model::detail::RunDetail;
 use waytrace_model::report::{RunReport, RunSummary, SCHEMA_VERSION, TargetReport};
-use waytrace_model::run::Host;
+use waytrace_model::run::{Host, Window};
 
 use crate::codec::json;
 use crate::store::RunId;
 
 /// Totals of a run; `None` if there is no such run.
 pub(crate) fn report(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunReport>> {
-    list::run(connection, run)?.map(|row| report_of(connection, &row)).transpose()
+    let Some(row) = list::run(connection, run)? else { return Ok(None) };
+    let named = Named::load(connection, run)?;
+    report_of(connection, &row, &named, |_| {}).map(Some)
 }
 
 /// A run complete but for its traced allocations and accesses; `None` if there is no such run.
 pub(crate) fn detail(connection: &Connection, run: RunId) -> rusqlite::Result<Option<RunDetail>> {
-    let Some(report) = report(connection, run)? else { return Ok(None) };
+    let Some(row) = list::run(connection, run)? else { return Ok(None) };
+    let named = Named::load(connection, run)?;
+    let mut windows = series::windows(connection, run)?;
+    let regions = named.accesses.as_ref().map(|totals| totals.regions.as_slice()).unwrap_or_default();
+    let intervals: Vec<Window> = windows.iter().map(|detail| detail.window).collect();
+    let mut sets = Windows::new(&intervals, regions);
+    let report = report_of(connection, &row, &named, |access| sets.add(access))?;
+    if report.accesses.is_some() {
+        for (window, set) in windows.iter_mut().zip(sets.finish()) {
+            window.working_set = Some(set);
+        }
+    }
+    let (regions, code) = named.accesses.map(|totals| (totals.regions, totals.code)).unwrap_or_default();
     Ok(Some(RunDetail {
         report,
         events: counters::events(connection, run)?,
-        windows: series::windows(connection, run)?,
-        sites: sites::per_thread(connection, run)?,
+        windows,
+        sites: named.sites,
         map_events: series::map_events(connection, run)?,
         phases: phases::all(connection, run)?,
-        regions: accesses::totals::regions(connection, run)?,
-        code: accesses::totals::code(connection, run)?,
+        regions,
+        code,
     }))
 }
 
-fn report_of(connection: &Connection, row: &list::RunRow) -> rusqlite::Result<RunReport> {
+/// What has a stack: read once, needed in many places.
+struct Named {
+    sites: Vec<Site>,
+    accesses: Option<AccessTotals>,
+}
+
+impl Named {
+    fn load(connection: &Connection, run: RunId) -> rusqlite::Result<Self> {
+        let stacks = stacks::load(connection, run)?;
+        Ok(Self {
+            sites: sites::per_thread(connection, run, &stacks)?,
+            accesses: accesses::totals::load(connection, run, &stacks)?,
+        })
+    }
+}
+
+/// Totals; every access sample is shown to `also` on the way.
+fn report_of(
+    connection: &Connection,
+    row: &list::RunRow,
+    named: &Named,
+    also: impl FnMut(&Access),
+) -> rusqlite::Result<RunReport> {
     let run = row.id;
     let events = counters::events(connection, run)?;
     let sums = counters::sums(connection, run)?;
-    let sites = sites::per_thread(connection, run)?;
     let end = epilogue::end(connection, run)?;
-    let allocations = allocations::report(connection, row, &sites, end.as_ref())?;
-    let by_thread = allocations::by_thread(allocations.as_ref(), &sites);
+    let allocations = allocations::report(connection, row, &named.sites, end.as_ref())?;
+    let by_thread = allocations::by_thread(allocations.as_ref(), &named.sites);
+    let accesses = accesses::report::report(connection, row, named.accesses.as_ref(), &named.sites, also)?;
+    let left_data = [
+        ("counters", !events.is_empty()),
+        ("allocations", allocations.is_some()),
+        ("accesses", accesses.is_some()),
+    ];
     Ok(RunReport {
         schema_version: SCHEMA_VERSION,
         run: summary(connection, row, end.as_ref())?,
@@ -57,11 +101,11 @@ fn report_of(connection: &Connection, row: &list::RunRow) -> rusqlite::Result<Ru
             threads: target::threads(connection, row, &events, &sums, by_thread.as_ref())?,
             ..target::target(connection, run)?
         },
-        collectors: epilogue::collectors(connection, row, !events.is_empty(), allocations.is_some())?,
+        collectors: epilogue::collectors(connection, row, left_data)?,
         counters: counters::totals(&events, &sums),
         phases: phases::totals(connection, run)?,
         allocations,
-        accesses: None,
+        accesses,
         loss: epilogue::loss(connection, run)?,
         overhead: epilogue::overhead(connection, run, end)?,
     })

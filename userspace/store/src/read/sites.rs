@@ -7,13 +7,16 @@ use waytrace_model::allocation::{SampledStack, Site};
 use waytrace_model::report::SiteReport;
 use waytrace_model::stack::Frame;
 
-use super::stacks;
+use super::stacks::Stacks;
 use crate::codec::{quantity, quantity_opt};
 use crate::store::RunId;
 
 /// Sites, most bytes first.
-pub(super) fn per_thread(connection: &Connection, run: RunId) -> rusqlite::Result<Vec<Site>> {
-    let stacks = stacks::load(connection, run)?;
+pub(super) fn per_thread(
+    connection: &Connection,
+    run: RunId,
+    stacks: &Stacks,
+) -> rusqlite::Result<Vec<Site>> {
     let frames = |stack: i64| stacks.get(&stack).cloned().unwrap_or_default();
     let mut sampled = sampled_stacks(connection, run, frames)?;
     super::rows(

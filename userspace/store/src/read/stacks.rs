@@ -9,8 +9,11 @@ use crate::codec::Address;
 use crate::store::RunId;
 
 /// Frames by stack number, innermost first. A stack without frames has no entry.
-pub(super) fn load(connection: &Connection, run: RunId) -> rusqlite::Result<HashMap<i64, Vec<Frame>>> {
-    let mut stacks: HashMap<i64, Vec<Frame>> = HashMap::new();
+pub(super) type Stacks = HashMap<i64, Vec<Frame>>;
+
+/// All stacks of a run.
+pub(super) fn load(connection: &Connection, run: RunId) -> rusqlite::Result<Stacks> {
+    let mut stacks = Stacks::new();
     let mut statement = connection.prepare_cached(
         "SELECT stack.stack, name, module, file, \"offset\", line, inlined FROM stack
          JOIN frame USING (run_id, frame) JOIN function USING (run_id, function)

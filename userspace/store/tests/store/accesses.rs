@@ -1,6 +1,7 @@
 //! Sampled accesses are stored window by window, long before their regions and code are known, and read one by one.
 
-use waytrace_model::access::{Access, Code, Region};
+use waytrace_model::access::{Access, Code, Region, Source};
+use waytrace_model::access_report::WorkingSet;
 use waytrace_store::{RunId, Store};
 
 use crate::fixture::accesses::{BARE_CODE, HEAP_REGION, PARSE_CODE, STACK_REGION};
@@ -46,6 +47,63 @@ fn any_number_is_read_in_the_order_it_was_written() {
     let id = record(&store, &run);
     let read: Vec<u64> = accesses(&store, id).iter().map(|access| access.address).collect();
     assert_eq!(read, (0..12_288).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_report_is_made_of_the_samples_and_the_end() {
+    let place = Place::new();
+    let store = place.open();
+    let run = fixture::exact("", 5);
+    let id = record(&store, &run);
+    let detail = store.detail(id).unwrap();
+    let accesses = detail.report.accesses.as_ref().unwrap();
+    assert_eq!(
+        (accesses.source, accesses.rate_hz, accesses.throttled),
+        (Source::ForwardWalk, Some(300.0), 1)
+    );
+    assert_eq!((accesses.samples, accesses.kernel_samples, accesses.resolved), (25, 10, 20));
+    assert_eq!((accesses.unresolved["value-unknown"], accesses.checked), (5, 8));
+    assert_eq!((accesses.confirmed_ratio, accesses.null_reason.clone()), (Some(0.75), None));
+    assert_eq!((accesses.loads, accesses.stores), (10, 5005));
+    // Five lines of the heap's first page, one of the stack, and the last byte of all.
+    assert_eq!(accesses.working_set, WorkingSet { pages: 3, lines: 7 });
+    let regions: Vec<_> = accesses.regions.iter().map(|r| (r.name.as_str(), r.loads, r.stores)).collect();
+    assert_eq!(regions, [("[stack]", 0, 5000), ("[heap]", 5, 5)]);
+    assert_eq!((accesses.regions[1].resident_bytes, accesses.regions[1].node), (Some(8192), Some(1)));
+    let functions: Vec<_> =
+        accesses.functions.iter().map(|f| (f.frames[0].label(), f.loads, f.stores)).collect();
+    assert_eq!(functions, [("[vsyscall]+0x0".to_owned(), 0, 5000), ("parse".to_owned(), 5, 5)]);
+    // `parse` has 2,880 of 3,200 live bytes and all accesses to blocks.
+    let sites: Vec<_> =
+        accesses.sites.iter().map(|s| (s.frames[0].label(), s.loads, s.stores, s.live_bytes)).collect();
+    assert_eq!(sites, [("parse".to_owned(), 5, 5, Some(2880)), ("grow".to_owned(), 0, 0, Some(320))]);
+    assert_eq!((accesses.sites[0].heat, accesses.sites[1].heat), (Some(3200.0 / 2880.0), Some(0.0)));
+    assert_eq!((accesses.sites[0].untouched_bytes, accesses.sites[1].untouched_bytes), (Some(1024), None));
+    let sets: Vec<_> = detail.windows.iter().map(|window| window.working_set).collect();
+    assert_eq!(sets, [Some(WorkingSet { pages: 3, lines: 3 }); 5]);
+    assert_eq!(store.report(id).unwrap(), detail.report);
+}
+
+#[test]
+fn where_none_were_sampled_there_is_no_report_of_them() {
+    let place = Place::new();
+    let store = place.open();
+    let mut run = fixture::exact("", 1);
+    run.batches[0].accesses.clear();
+    run.epilogue.accesses = None;
+    let detail = store.detail(record(&store, &run)).unwrap();
+    assert_eq!((detail.report.accesses, detail.windows[0].working_set), (None, None));
+}
+
+/// A newer build's source is not taken for one this build can vouch for.
+#[test]
+fn an_unknown_source_promises_nothing() {
+    let place = Place::new();
+    let store = place.open();
+    let id = record(&store, &fixture::exact("", 1));
+    let connection = rusqlite::Connection::open(place.file()).unwrap();
+    connection.execute("UPDATE access_total SET source = 'crystal-ball'", []).unwrap();
+    assert_eq!(store.report(id).unwrap().accesses.unwrap().source, Source::Imported);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A run without an end record: its windows are what it is.
 
+use waytrace_model::access::Source;
+use waytrace_model::access_report::WorkingSet;
 use waytrace_model::allocation::Mode;
 use waytrace_model::collector::Status;
 use waytrace_model::run::EndedBy;
@@ -24,12 +26,35 @@ fn windows_are_summed_and_nulls_explained() {
     assert_eq!((allocations.peak_live_bytes, allocations.ci95_pct), (None, None));
     assert!(allocations.null_reason.as_deref().unwrap().contains("no end record"));
     let failed: Vec<_> = report.collectors.iter().map(|c| (c.name.as_str(), c.status)).collect();
-    assert_eq!(failed, [("counters", Status::Failed), ("allocations", Status::Failed)]);
+    assert_eq!(failed, ["counters", "allocations", "accesses"].map(|name| (name, Status::Failed)));
 
     let row = store.run(id).unwrap();
     assert_eq!((row.duration_ns, row.alloc_count), (300_000_000, Some(300.0)));
     assert_eq!(row.counters[0].value, Some(240_000_000));
     assert_eq!((row.mode, allocations.mode), (Some(Mode::Exact), Some(Mode::Exact)));
+}
+
+#[test]
+fn accesses_are_what_their_samples_tell() {
+    let place = Place::new();
+    let store = place.open();
+    let mut run = fixture::exact("cut", 4);
+    let detail = store.detail(record_without_end(&store, &run, 3)).unwrap();
+    let accesses = detail.report.accesses.unwrap();
+    assert_eq!((accesses.source, accesses.samples, accesses.resolved), (Source::PmuEvent, 12, 12));
+    assert_eq!((accesses.loads, accesses.stores), (6, 3003));
+    assert_eq!(accesses.working_set, WorkingSet { pages: 3, lines: 5 });
+    assert_eq!((accesses.regions.len(), accesses.sites.len(), accesses.functions.len()), (0, 0, 0));
+    assert!(accesses.null_reason.as_deref().unwrap().contains("no end record"));
+    assert_eq!(detail.windows[2].working_set, Some(WorkingSet { pages: 3, lines: 3 }));
+    // Without anything only a PMU tells, it was the walk; without samples, nobody knows.
+    run.header.name = "walked".to_owned();
+    run.batches.iter_mut().flat_map(|batch| &mut batch.accesses).for_each(|access| access.precise = None);
+    let walked = store.report(record_without_end(&store, &run, 1)).unwrap();
+    assert_eq!(walked.accesses.unwrap().source, Source::ForwardWalk);
+    run.header.name = "none".to_owned();
+    let none = store.detail(record_without_end(&store, &run, 0)).unwrap();
+    assert_eq!(none.report.accesses, None);
 }
 
 #[test]

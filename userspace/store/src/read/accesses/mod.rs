@@ -1,4 +1,5 @@
-//! Sampled accesses: the samples one by one, what they belong to, and their totals.
+//! Sampled accesses: the samples one by one, what is known of them at the run's end, and what they come to.
 
+pub(super) mod report;
 pub(crate) mod samples;
 pub(super) mod totals;

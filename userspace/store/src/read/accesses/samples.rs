@@ -33,6 +33,16 @@ pub(crate) fn all<'s>(connection: &'s Connection, path: &'s Path, run: RunId) ->
     Pages::new(connection, path, run, &TABLE)
 }
 
+/// Shows all of them to `see`, without the cost of pages.
+pub(super) fn each(connection: &Connection, run: RunId, mut see: impl FnMut(Access)) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(select_samples!("ORDER BY position"))?;
+    let mut rows = statement.query([run.0])?;
+    while let Some(row) = rows.next()? {
+        see(access(row)?);
+    }
+    Ok(())
+}
+
 fn numbered(row: &Row<'_>) -> rusqlite::Result<(u64, Access)> {
     Ok((quantity(row, 0)?, access(row)?))
 }

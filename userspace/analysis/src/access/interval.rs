@@ -1,0 +1,67 @@
+//! How sure a share of sampled accesses is: the Wilson score interval (Wilson, J. Am. Stat. Assoc. 22, 1927), which also
+//! holds for shares near 0 and 1, as those of cold memory are.
+
+/// Standard normal quantile of a two-sided 95 % interval.
+const Z: f64 = 1.959_964;
+
+/// How many samples there are, and how many of equal weight they are worth: (Σw)² / Σw² (Kish, "Survey Sampling", 1965).
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SampleSize {
+    samples: u64,
+    weights: f64,
+    squares: f64,
+}
+
+impl SampleSize {
+    pub(super) fn add(&mut self, weight: u64) {
+        let weight = weight as f64;
+        self.samples += 1;
+        self.weights += weight;
+        self.squares += weight * weight;
+    }
+
+    pub(super) fn samples(self) -> u64 {
+        self.samples
+    }
+
+    fn effective(self) -> f64 {
+        if self.squares > 0.0 { self.weights * self.weights / self.squares } else { 0.0 }
+    }
+
+    /// Half-width of the 95 % interval of a share of these samples, 0–1; a half where there are none.
+    pub(super) fn half_width(self, share: f64) -> f64 {
+        let n = self.effective();
+        Z * (share * (1.0 - share) * n + Z * Z / 4.0).max(0.0).sqrt() / (n + Z * Z)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(weights: &[u64]) -> SampleSize {
+        let mut size = SampleSize::default();
+        weights.iter().for_each(|weight| size.add(*weight));
+        size
+    }
+
+    /// The intervals of 1 of 10, (0.0179, 0.4042), and of 0 of 10, (0, 0.2775).
+    #[test]
+    fn known_intervals() {
+        let ten = of(&[1; 10]);
+        assert!(
+            (ten.half_width(0.1) - (0.404_150 - 0.017_876) / 2.0).abs() < 1e-4,
+            "{}",
+            ten.half_width(0.1)
+        );
+        assert!((ten.half_width(0.0) - 0.277_533 / 2.0).abs() < 1e-4, "{}", ten.half_width(0.0));
+        assert_eq!(of(&[]).half_width(0.0), 0.5, "nothing is known");
+    }
+
+    #[test]
+    fn equal_weights_change_nothing_and_unequal_ones_widen() {
+        assert!((of(&[1000; 10]).half_width(0.3) - of(&[1; 10]).half_width(0.3)).abs() < 1e-12);
+        assert!((of(&[3, 3, 0]).effective() - 2.0).abs() < 1e-12, "what weighs nothing says nothing");
+        assert!(of(&[1, 1, 1, 97]).half_width(0.3) > of(&[1; 4]).half_width(0.3));
+    }
+}

@@ -1,0 +1,92 @@
+//! What sampled accesses say of a run: fed one by one, as there may be millions, and finished with what the run's end knows.
+//!
+//! A sample costs constant work. Memory grows with the distinct lines, pages and blocks among the samples, not with their
+//! number. Everything is weighted by what a sample stands for, and none of it depends on the order of the samples. What is
+//! not here: whether the samples can be trusted, which their source says ([`waytrace_model::access::Source::bias`]).
+
+mod functions;
+mod interval;
+mod lines;
+mod regions;
+mod sharing;
+mod sites;
+mod spaces;
+mod sums;
+mod tiers;
+mod windows;
+
+use waytrace_model::access::{Access, AccessTotals};
+use waytrace_model::access_report::AccessReport;
+use waytrace_model::allocation::Site;
+
+use functions::Functions;
+use interval::SampleSize;
+use lines::Lines;
+use regions::Regions;
+use sites::Sites;
+use spaces::Spaces;
+use sums::Sums;
+
+pub use sharing::{MOST_LINES, REPEATED};
+pub use windows::Windows;
+
+/// Accesses being summed up.
+#[derive(Debug, Default)]
+pub struct Summary {
+    all: Sums,
+    size: SampleSize,
+    lines: Lines,
+    regions: Regions,
+    functions: Functions,
+    sites: Sites,
+}
+
+impl Summary {
+    /// Counts one sample.
+    pub fn add(&mut self, access: &Access) {
+        self.all.add(access);
+        self.size.add(access.weight);
+        self.lines.add(access);
+        self.regions.add(access);
+        self.functions.add(access);
+        self.sites.add(access);
+    }
+
+    /// Samples counted.
+    pub fn samples(&self) -> u64 {
+        self.size.samples()
+    }
+
+    /// Everything derived from the samples. Keys `totals` and `sites` do not name are counted, but in no list.
+    pub fn finish(self, totals: &AccessTotals, sites: &[Site]) -> AccessReport {
+        let spaces = Spaces::of(&totals.regions);
+        let seen = self.lines.seen(&spaces);
+        let merged = self.sites.merged(sites, &totals.footprints);
+        let sharing = sharing::suspects(&self.lines, &seen.shared, &totals.regions, &self.sites, sites);
+        let tiers = tiers::steps(&totals.regions, &self.regions, &merged, self.all.total(), self.size);
+        AccessReport {
+            source: totals.source,
+            bias: totals.source.bias().to_owned(),
+            rate_hz: totals.rate_hz,
+            samples: totals.samples,
+            kernel_samples: totals.kernel_samples,
+            resolved: totals.resolved,
+            unresolved: totals.unresolved.clone(),
+            confirmed_ratio: (totals.checked > 0).then(|| totals.confirmed as f64 / totals.checked as f64),
+            checked: totals.checked,
+            throttled: totals.throttled,
+            loads: self.all.loads,
+            stores: self.all.stores,
+            working_set: seen.all,
+            regions: self.regions.report(&totals.regions, &seen.by_region),
+            sites: sites::report(&merged),
+            functions: self.functions.report(&totals.code),
+            sharing,
+            tiers,
+            null_reason: totals.null_reason.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

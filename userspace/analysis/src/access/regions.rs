@@ -1,0 +1,78 @@
+//! Accesses by mapping.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use waytrace_model::access::{Access, AccessKind, Region};
+use waytrace_model::access_report::{RegionReport, WorkingSet};
+
+use super::sums::Sums;
+
+/// Accesses of each mapping.
+#[derive(Debug, Default)]
+pub(super) struct Regions(HashMap<u32, Use>);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Use {
+    sums: Sums,
+    latency: Mean,
+}
+
+/// A weighted mean in the making.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mean {
+    weighted: f64,
+    weights: f64,
+}
+
+impl Regions {
+    pub(super) fn add(&mut self, access: &Access) {
+        let Some(region) = access.region else { return };
+        let of_region = self.0.entry(region).or_default();
+        of_region.sums.add(access);
+        let cycles = access.precise.as_ref().and_then(|precise| precise.latency_cycles);
+        if let (AccessKind::Load, Some(cycles)) = (access.kind, cycles) {
+            let weight = access.weight as f64;
+            of_region.latency.weighted += f64::from(cycles) * weight;
+            of_region.latency.weights += weight;
+        }
+    }
+
+    pub(super) fn sums(&self, region: u32) -> Sums {
+        self.0.get(&region).map_or_else(Sums::default, |of_region| of_region.sums)
+    }
+
+    /// Most accessed first. Which node a CPU belongs to is not stored, so nothing is said of remote accesses.
+    pub(super) fn report(&self, regions: &[Region], seen: &HashMap<u32, WorkingSet>) -> Vec<RegionReport> {
+        let mut reports: Vec<RegionReport> = regions
+            .iter()
+            .map(|region| {
+                let made = self.0.get(&region.id).copied().unwrap_or_default();
+                RegionReport {
+                    name: region.name.clone(),
+                    tgid: region.tgid,
+                    start: region.start,
+                    end: region.end,
+                    loads: made.sums.loads,
+                    stores: made.sums.stores,
+                    working_set: seen.get(&region.id).copied().unwrap_or_default(),
+                    resident_bytes: region.resident_bytes,
+                    huge_bytes: region.huge_bytes,
+                    node: region.node,
+                    remote: None,
+                    latency_cycles: made.latency.value(),
+                }
+            })
+            .collect();
+        reports.sort_by_key(|region| {
+            (Reverse(region.loads.saturating_add(region.stores)), region.tgid, region.start)
+        });
+        reports
+    }
+}
+
+impl Mean {
+    fn value(self) -> Option<f64> {
+        (self.weights > 0.0).then(|| self.weighted / self.weights)
+    }
+}
