@@ -44,6 +44,8 @@ pub enum BuildError {
 pub enum Variant {
     /// Dynamic, with symbols and debug information.
     Plain,
+    /// The same without optimisation.
+    Unoptimised,
     /// The same with frame pointers.
     FramePointers,
     /// Linked statically, with symbols.
@@ -58,6 +60,7 @@ impl Variant {
     fn suffix(self) -> &'static str {
         match self {
             Self::Plain => "",
+            Self::Unoptimised => "-O0",
             Self::FramePointers => "-fp",
             Self::Static => "-static",
             Self::Stripped => "-stripped",
@@ -68,6 +71,7 @@ impl Variant {
     fn c_flags(self) -> &'static [&'static str] {
         match self {
             Self::Plain => &["-fomit-frame-pointer"],
+            Self::Unoptimised => &["-O0"],
             Self::FramePointers => &["-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"],
             Self::Static => &["-fomit-frame-pointer", "-static", "-DSTATIC"],
             Self::Stripped => &["-fomit-frame-pointer", "-s"],
@@ -91,13 +95,15 @@ pub fn workload(file: &str, variant: Variant) -> Result<PathBuf, BuildError> {
     let lock_path = output.with_extension("lock");
     let lock = File::create(&lock_path).map_err(io_error(&lock_path))?;
     lock.lock().map_err(io_error(&lock_path))?;
-    if is_fresh(&output, &[&source, &paths::workload_source("workload.h")]) {
+    let headers = ["workload.h", "access.h"].map(paths::workload_source);
+    if is_fresh(&output, &[&source, &headers[0], &headers[1]]) {
         return Ok(output);
     }
     // Under another name first: a half-written file must never look fresh.
     let unfinished = output.with_extension("unfinished");
     let mut command = match extension {
         "rs" => rust_command(&source, &unfinished),
+        "go" => go_command(&source, &unfinished, &folder),
         "cpp" => c_command("c++", &source, &unfinished, variant),
         _ => c_command("cc", &source, &unfinished, variant),
     };
@@ -121,6 +127,15 @@ fn rust_command(source: &Path, output: &Path) -> Command {
     command
 }
 
+/// Static, as Go programs are that use no C. The compiler's cache stays in `folder`; what git thinks of the tree is no
+/// matter.
+fn go_command(source: &Path, output: &Path, folder: &Path) -> Command {
+    let mut command = Command::new("go");
+    command.args(["build", "-trimpath", "-buildvcs=false", "-o"]).arg(output).arg(source);
+    command.env("CGO_ENABLED", "0").env("GOCACHE", folder.join("go-cache"));
+    command
+}
+
 fn run(command: &mut Command) -> Result<(), BuildError> {
     let output = match command.output() {
         Ok(output) => output,
@@ -137,6 +152,7 @@ fn run(command: &mut Command) -> Result<(), BuildError> {
 fn missing(command: &Command) -> BuildError {
     match command.get_program().to_str() {
         Some("c++") => BuildError::NoTool { tool: "c++", package: "g++" },
+        Some("go") => BuildError::NoTool { tool: "go", package: "golang-go" },
         Some("rustc") => BuildError::NoTool { tool: "rustc", package: "rustc" },
         _ => BuildError::NoTool { tool: "cc", package: "gcc" },
     }

@@ -1,8 +1,13 @@
-//! The workloads' truths against another's count: valgrind replaces the allocator and counts every call.
+//! The workloads' truths against another's count: valgrind replaces the allocator and counts every call, and it prints
+//! every access to memory.
 //!
-//! Start-up code allocates too, so runs with and without work are compared: the differences must be equal.
+//! Start-up code allocates and accesses too, so runs with more and less work are compared: the differences must be equal.
 
-use std::process::{Command, Stdio};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::process::{ChildStderr, Command, Stdio};
+
+use serde::Deserialize;
 
 use crate::harness::pipes::Lines;
 use crate::harness::skip;
@@ -115,4 +120,168 @@ fn malloc_sizes_agrees_with_valgrind() {
     let (counted, truth) = or_skip!(counted("malloc_sizes.c", &args));
     assert_eq!(counted, said(&truth));
     assert_eq!((truth.number("inplace_count"), truth.number("null_free_count")), (0, 100));
+}
+
+/// A region of an `access_*` program.
+#[derive(Deserialize)]
+struct Region {
+    name: String,
+    start: u64,
+    end: u64,
+    loads: u64,
+    stores: u64,
+}
+
+/// Loads and stores by region: what the program said, and what valgrind saw. Regions of one name are one, as are those
+/// that two threads have in common.
+#[derive(Debug, Default, Clone, Copy)]
+struct Seen {
+    said: [u64; 2],
+    seen: [u64; 2],
+}
+
+/// By address: loads and stores between "ready" and "truth", which are the writes to standard output.
+fn traced(stderr: ChildStderr) -> BTreeMap<u64, [u64; 2]> {
+    let mut accesses: BTreeMap<u64, [u64; 2]> = BTreeMap::new();
+    let (mut writes, mut line) = (0, Vec::new());
+    let mut stream = BufReader::with_capacity(1 << 20, stderr);
+    // Tens of millions of lines, most of them instructions: one buffer for all.
+    while stream.read_until(b'\n', &mut line).unwrap() > 0 {
+        match line.first_chunk() {
+            Some(kind @ (b" L " | b" S " | b" M ")) if writes == 1 => {
+                let text = std::str::from_utf8(&line[3..]).unwrap();
+                let address = u64::from_str_radix(text.split(',').next().unwrap(), 16).unwrap();
+                let [loads, stores] = accesses.entry(address).or_default();
+                *loads += u64::from(kind[1] != b'S');
+                *stores += u64::from(kind[1] != b'L');
+            }
+            Some(b"SYS") => writes += u32::from(String::from_utf8_lossy(&line).contains("sys_write ( 1, ")),
+            _ => {}
+        }
+        line.clear();
+    }
+    accesses
+}
+
+fn accessed(
+    file: &str,
+    variant: Variant,
+    pattern: &str,
+    rounds: &str,
+) -> Result<(BTreeMap<String, Seen>, Truth), String> {
+    skip::program("valgrind", "valgrind")?;
+    let program = match build::workload(file, variant) {
+        Err(error @ BuildError::NoTool { .. }) => return Err(error.to_string()),
+        other => other.unwrap(),
+    };
+    let mut child = Command::new("valgrind")
+        .args(["--tool=lackey", "--trace-mem=yes", "--trace-syscalls=yes"])
+        .arg(program)
+        .args([pattern, "0", rounds])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let accesses = traced(child.stderr.take().unwrap());
+    let out = Lines::of(child.stdout.take().unwrap()).read_to_end();
+    assert!(child.wait().unwrap().success(), "{file} {pattern} under valgrind:\n{out}");
+    let line = out.lines().find_map(|line| line.strip_prefix("truth ")).unwrap_or_else(|| panic!("{out}"));
+    let truth = Truth::parse(line);
+    let regions: Vec<Region> = serde_json::from_value(truth.rest["regions"].clone()).unwrap();
+    let mut by_name: BTreeMap<String, Seen> = BTreeMap::new();
+    for (place, region) in regions.iter().enumerate() {
+        let of_name = by_name.entry(region.name.clone()).or_default();
+        of_name.said[0] += region.loads;
+        of_name.said[1] += region.stores;
+        let is_known = regions[..place].iter().any(|other| other.start == region.start);
+        for counts in accesses.range(region.start..region.end).map(|(_, counts)| counts).filter(|_| !is_known)
+        {
+            of_name.seen[0] += counts[0];
+            of_name.seen[1] += counts[1];
+        }
+    }
+    Ok((by_name, truth))
+}
+
+/// Those whose regions are also used by the work around them: there two more rounds are compared.
+const WITH_OTHERS: [&str; 5] = ["stack", "switch_table", "indirect", "virtual", "never_touched"];
+
+/// Rounds make as many loads and stores as the program says, region by region.
+fn check_accesses(file: &str, variant: Variant, patterns: &[&str]) -> Result<(), String> {
+    for pattern in patterns {
+        let (after, truth) = accessed(file, variant, pattern, "3")?;
+        let before = match WITH_OTHERS.contains(pattern) {
+            true => accessed(file, variant, pattern, "1")?.0,
+            false => after.keys().map(|name| (name.clone(), Seen::default())).collect(),
+        };
+        let is_words = truth.rest.get("words").is_some_and(|words| *words == 1);
+        let growth = |of: fn(&Seen) -> [u64; 2], name: &str| {
+            let (before, after) = (of(&before[name]), of(&after[name]));
+            [after[0] - before[0], after[1] - before[1]]
+        };
+        let sum = |of: fn(&Seen) -> [u64; 2]| -> u64 {
+            after.keys().map(|name| growth(of, name).iter().sum::<u64>()).sum()
+        };
+        let (said_sum, seen_sum) = (sum(|seen| seen.said), sum(|seen| seen.seen));
+        assert!(said_sum > 0, "{file} {pattern} did nothing");
+        for name in after.keys() {
+            let (said, seen) = (growth(|seen| seen.said, name), growth(|seen| seen.seen, name));
+            for (said, seen) in said.into_iter().zip(seen) {
+                // libc chooses its widths, so the program counts words: the shares are the same.
+                let expected = if is_words { said * seen_sum / said_sum } else { said };
+                // Stacks and data are used by the loop too, by a few accesses a round.
+                let allowed =
+                    if ["stack", "data", "virtual tables"].contains(&name.as_str()) { 100 } else { 0 };
+                assert!(
+                    seen.abs_diff(expected) <= allowed,
+                    "{file} {pattern}, {name}: {seen}, not {expected}"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn access_arrays_agree_with_valgrind() {
+    let patterns = ["seq", "stride", "chase", "hotcold", "zipf", "two_arrays", "phases"];
+    or_skip!(check_accesses("access_arrays.c", Variant::Plain, &patterns));
+    or_skip!(check_accesses("access_arrays.c", Variant::Unoptimised, &["seq", "hotcold", "two_arrays"]));
+}
+
+#[test]
+fn access_code_agrees_with_valgrind() {
+    let patterns = ["stack", "pointers", "memcpy", "memset", "rep", "vector_sse", "switch_table", "indirect"];
+    or_skip!(check_accesses("access_code.c", Variant::Plain, &patterns));
+    if !std::arch::is_x86_feature_detected!("avx2") {
+        return skip::say("this CPU has no AVX2");
+    }
+    or_skip!(check_accesses("access_code.c", Variant::Plain, &["vector_avx"]));
+}
+
+#[test]
+fn access_threads_agree_with_valgrind() {
+    let patterns = ["threads", "false_sharing", "true_sharing", "padded"];
+    or_skip!(check_accesses("access_threads.c", Variant::Plain, &patterns));
+}
+
+#[test]
+fn access_heap_agrees_with_valgrind() {
+    or_skip!(check_accesses("access_heap.c", Variant::Plain, &["never_touched"]));
+}
+
+#[test]
+fn access_virtual_agrees_with_valgrind() {
+    or_skip!(check_accesses("access_virtual.cpp", Variant::Plain, &["virtual"]));
+}
+
+#[test]
+fn access_rust_agrees_with_valgrind() {
+    or_skip!(check_accesses("access_rust.rs", Variant::Plain, &["lookup"]));
+}
+
+#[test]
+fn access_go_agrees_with_valgrind() {
+    or_skip!(check_accesses("access_go.go", Variant::Plain, &["lookup"]));
 }
