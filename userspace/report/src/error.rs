@@ -4,7 +4,7 @@ use std::io;
 
 use thiserror::Error;
 
-/// Whatever a source of traced allocations fails with.
+/// Whatever a source of traced allocations or accesses fails with.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why an output was not written, or only in part.
@@ -23,6 +23,29 @@ pub enum Error {
     Read {
         /// What their source said.
         source: Cause,
+    },
+    /// The run's sampled accesses could not be read to their end.
+    #[error("cannot read the sampled accesses")]
+    ReadAccesses {
+        /// What their source said.
+        source: Cause,
+    },
+    /// There is no sampled access to draw.
+    #[error(
+        "run `{run}` has no sampled memory access in view, so there is nothing to draw; profile with `--collect accesses`, \
+         or widen --block-min, --block-max, --time-min and --time-max"
+    )]
+    NoAccesses {
+        /// Name of the run.
+        run: String,
+    },
+    /// The run's samples carry no latency.
+    #[error(
+        "run `{run}` knows no latencies: only a PMU with precise sampling tells them; use the weight `accesses`"
+    )]
+    NoLatencies {
+        /// Name of the run.
+        run: String,
     },
     /// The run has no weighted stack, so a drawing of stacks would be empty.
     #[error(
@@ -44,5 +67,10 @@ impl Error {
     /// For `map_err`: the source of traced allocations failed.
     pub(crate) fn reading(error: impl Into<Cause>) -> Self {
         Self::Read { source: error.into() }
+    }
+
+    /// For `map_err`: the source of sampled accesses failed.
+    pub(crate) fn reading_accesses(error: impl Into<Cause>) -> Self {
+        Self::ReadAccesses { source: error.into() }
     }
 }

@@ -2,21 +2,27 @@
 //!
 //! Everything here is a pure function of [`waytrace_model::report::RunReport`] or
 //! [`waytrace_model::detail::RunDetail`]: it returns text or writes to the writer it is given, and opens nothing. Traced
-//! allocations, of which there may be millions, are taken from an iterator one by one and never held all together.
+//! allocations and sampled accesses, of which there may be millions, are taken from iterators one by one and never held all
+//! together.
 //! Names in a run come from the measured process and are treated as hostile: no output lets them break out of
 //! their place.
 #![forbid(unsafe_code)]
 
+mod access_words;
 pub mod csv;
 mod error;
 pub mod flame;
 pub mod folded;
+mod heat;
 pub mod html;
 pub mod json;
+mod largest;
 pub mod perfetto;
+pub mod plot;
 pub mod pprof;
 pub mod svg;
 pub mod terminal;
 mod text;
 
 pub use error::{Cause, Error};
+pub use heat::View;

@@ -1,12 +1,14 @@
-//! `waytrace report`: one run as a self-contained HTML page.
+//! `waytrace report`: one run as a self-contained HTML page, or its memory accesses as a picture.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use waytrace_model::units::format_bytes;
-use waytrace_store::Store;
+use anyhow::{Context, bail};
+use waytrace_model::detail::RunDetail;
+use waytrace_model::units::{format_bytes, parse_duration_ns};
+use waytrace_report::View;
+use waytrace_store::{RunView, Store};
 
 use super::file::{Existing, NewFile};
 use super::{Outcome, StoreArgs};
@@ -26,28 +28,126 @@ pub struct Args {
     /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
+    /// Draw the memory accesses as SVG, instead of the page unless `--output` asks for it too; `-` is stdout.
+    #[arg(long, value_name = "FILE")]
+    plot: Option<PathBuf>,
+    #[command(flatten)]
+    heat: HeatArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
 
+/// What part of the memory accesses is drawn, in the page and in the plot.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Heat map of memory accesses")]
+struct HeatArgs {
+    /// Bytes of a block as a power of two: unused addresses are cut out where more than a block is unused.
+    #[arg(long, value_name = "BITS", default_value_t = 12, value_parser = clap::value_parser!(u8).range(0..=40))]
+    block_bits: u8,
+    /// Lowest address drawn.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    block_min: Option<u64>,
+    /// Highest address drawn.
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
+    block_max: Option<u64>,
+    /// Time since the start of the run from which on accesses are drawn.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_ns)]
+    time_min: Option<u64>,
+    /// Time since the start of the run up to which accesses are drawn.
+    #[arg(long, value_name = "TIME", value_parser = parse_duration_ns)]
+    time_max: Option<u64>,
+    /// Width of the narrowest cell.
+    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = time_unit)]
+    time_unit: u64,
+}
+
+impl HeatArgs {
+    fn view(&self) -> anyhow::Result<View> {
+        let (block_min, block_max) = (self.block_min.unwrap_or(0), self.block_max.unwrap_or(u64::MAX));
+        if block_min > block_max {
+            bail!(
+                "--block-min {block_min:#x} is above --block-max {block_max:#x}; no address is between them"
+            );
+        }
+        let time_min_ns = self.time_min.unwrap_or(0);
+        if self.time_max.is_some_and(|max_ns| time_min_ns >= max_ns) {
+            bail!("--time-min is not before --time-max; no time is between them");
+        }
+        Ok(View {
+            block_bits: self.block_bits,
+            block_min,
+            block_max,
+            time_min_ns,
+            time_max_ns: self.time_max,
+            time_unit_ns: self.time_unit,
+        })
+    }
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
+    let heat = args.heat.view()?;
     let store = Store::open_existing(args.store.db.as_deref())?;
     let view = store.view(store.find(&args.run)?)?;
-    let detail = view.detail()?;
-    let page = || waytrace_report::html::page(&detail, view.traced());
-    if args.output.as_deref() == Some(Path::new("-")) {
-        super::output::print(&page()?)?;
-        return Ok(ExitCode::SUCCESS);
+    let run = Run { detail: view.detail()?, view, heat };
+    if let Some(path) = &args.plot {
+        put(path, args.force, || run.plot())?;
     }
-    let path = args.output.clone().unwrap_or_else(|| file_name(&detail.report.run.name).into());
-    let existing = if args.force { Existing::Replace } else { Existing::Keep };
-    let mut file = NewFile::create(&path, existing)?;
-    let page = page()?;
-    file.write_all(page.as_bytes()).with_context(|| format!("cannot write {}", path.display()))?;
-    file.finish()?;
-    eprintln!("waytrace: wrote {} ({})", path.display(), format_bytes(page.len() as f64));
+    if args.plot.is_none() || args.output.is_some() {
+        let path = args.output.clone().unwrap_or_else(|| file_name(&run.detail.report.run.name).into());
+        put(&path, args.force, || run.page())?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A run, and what part of it is drawn.
+struct Run<'s> {
+    detail: RunDetail,
+    view: RunView<'s>,
+    heat: View,
+}
+
+impl Run<'_> {
+    fn page(&self) -> anyhow::Result<Vec<u8>> {
+        let (traced, accesses) = (self.view.traced(), self.view.accesses());
+        Ok(waytrace_report::html::page(&self.detail, traced, accesses, &self.heat)?.into_bytes())
+    }
+
+    fn plot(&self) -> anyhow::Result<Vec<u8>> {
+        let (traced, accesses) = (self.view.traced(), self.view.accesses());
+        let mut drawing = Vec::new();
+        waytrace_report::plot::write(&self.detail, traced, accesses, &self.heat, &mut drawing)?;
+        Ok(drawing)
+    }
+}
+
+/// Writes what `make` gives to `path`, or to stdout. Whether the file may be written is found out first.
+fn put(path: &Path, force: bool, make: impl FnOnce() -> anyhow::Result<Vec<u8>>) -> anyhow::Result<()> {
+    if path == Path::new("-") {
+        return super::output::print(&String::from_utf8_lossy(&make()?));
+    }
+    let existing = if force { Existing::Replace } else { Existing::Keep };
+    let mut file = NewFile::create(path, existing)?;
+    let bytes = make()?;
+    file.write_all(&bytes).with_context(|| format!("cannot write {}", path.display()))?;
+    file.finish()?;
+    eprintln!("waytrace: wrote {} ({})", path.display(), format_bytes(bytes.len() as f64));
+    Ok(())
+}
+
+/// An address, in hexadecimal with `0x`, else in decimal.
+fn address(text: &str) -> Result<u64, String> {
+    let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| format!("`{text}` is no address; write it like 0x7f3a00000000"))
+}
+
+/// A duration of at least a microsecond, the finest the page knows.
+fn time_unit(text: &str) -> Result<u64, String> {
+    let ns = parse_duration_ns(text).map_err(|error| error.to_string())?;
+    if ns < 1000 { Err(format!("`{text}` is too short; the narrowest cell is 1us")) } else { Ok(ns) }
 }
 
 /// The run's name as a file name that is visible and stays in its directory.
@@ -60,7 +160,23 @@ fn file_name(run: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::file_name;
+    use super::{address, file_name, time_unit};
+
+    #[test]
+    fn addresses_are_hexadecimal_or_decimal() {
+        assert_eq!(address("0x7f3a00000000"), Ok(0x7f3a_0000_0000));
+        assert_eq!(address("4096"), Ok(4096));
+        for text in ["", "0x", "7f3a", "-1", "0x10000000000000000"] {
+            let error = address(text).unwrap_err();
+            assert!(error.contains("write it like"), "{error}");
+        }
+    }
+
+    #[test]
+    fn cells_are_no_narrower_than_a_microsecond() {
+        assert_eq!(time_unit("1us"), Ok(1000));
+        assert!(time_unit("10ns").unwrap_err().contains("1us") && time_unit("soon").is_err());
+    }
 
     #[test]
     fn names_stay_in_their_directory() {

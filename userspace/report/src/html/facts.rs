@@ -116,7 +116,8 @@ fn totals(own: &AllocationReport, seconds: f64) -> Vec<Tile> {
     tiles
 }
 
-fn definition(term: &str, text: &str) -> String {
+/// A line of a list of facts; nothing where there is no text.
+pub fn definition(term: &str, text: &str) -> String {
     if text.is_empty() {
         return String::new();
     }

@@ -5,15 +5,17 @@
 //! run can fill another slot. Text is escaped here; the data for the drawings goes in as JSON that cannot end its
 //! `<script>` element, and the scripts only ever set text nodes.
 
+mod accesses;
 mod data;
 mod facts;
 mod phases;
 
+use waytrace_model::access::Access;
 use waytrace_model::allocation::TracedAllocation;
 use waytrace_model::detail::RunDetail;
 
 use crate::text::plain;
-use crate::{Cause, Error, terminal};
+use crate::{Cause, Error, View, terminal};
 
 const FRAME: &str = include_str!("page/page.html");
 const STYLE: &[&str] = &[include_str!("page/style.css"), include_str!("page/widgets.css")];
@@ -28,21 +30,30 @@ const SCRIPTS: &[&str] = &[
     include_str!("page/sites.js"),
     include_str!("page/flame.js"),
     include_str!("page/traced.js"),
+    include_str!("page/unpack.js"),
+    include_str!("page/plane.js"),
+    include_str!("page/bins.js"),
+    include_str!("page/told.js"),
+    include_str!("page/heat.js"),
+    include_str!("page/working.js"),
     include_str!("page/main.js"),
 ];
 
 /// Width of the plain-text summary inside the page.
 const SUMMARY_WIDTH: usize = 100;
 
-/// The page of a run. Long series are merged to at most 1,500 points and long lists cut; the page says where.
+/// The page of a run. Long series are merged to at most 1,500 points and long lists cut; the page says where. Its heat map
+/// is made of what `view` shows of `accesses`, at most a million samples of it.
 ///
 /// # Errors
-/// [`Error::Read`] when `traced` fails.
-pub fn page<E: Into<Cause>>(
+/// [`Error::Read`] when `traced` fails, [`Error::ReadAccesses`] when `accesses` does.
+pub fn page<E: Into<Cause>, F: Into<Cause>>(
     detail: &RunDetail,
     traced: impl Iterator<Item = Result<TracedAllocation, E>>,
+    accesses: impl Iterator<Item = Result<Access, F>>,
+    view: &View,
 ) -> Result<String, Error> {
-    let data = data::Data::of(detail, traced)?;
+    let data = data::Data::of(detail, traced, accesses, view)?;
     Ok(fill(FRAME, |slot| match slot {
         "title" => escape(&detail.report.run.name),
         "style" => STYLE.concat(),
@@ -56,6 +67,8 @@ pub fn page<E: Into<Cause>>(
             &detail.events,
             &detail.report.target.threads,
         ),
+        "accesses-links" => accesses::links(detail.report.accesses.as_ref()).to_owned(),
+        "accesses" => accesses::section(detail.report.accesses.as_ref()),
         "provenance" => facts::provenance(&detail.report),
         "summary" => escape_lines(&terminal::summary(&detail.report, SUMMARY_WIDTH)),
         "data" => script_safe(&data),

@@ -1,5 +1,6 @@
 //! The compact plain-text summary `profile` and `show` print. No colour, no I/O, no decisions about the terminal.
 
+mod accesses;
 mod allocations;
 mod counters;
 mod honesty;
@@ -26,6 +27,7 @@ pub fn summary(report: &RunReport, width: usize) -> String {
     counters::section(&mut page, report);
     allocations::section(&mut page, report);
     sites::section(&mut page, report);
+    accesses::section(&mut page, report);
     honesty::section(&mut page, report);
     page.text
 }

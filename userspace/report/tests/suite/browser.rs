@@ -5,7 +5,9 @@ use std::process::Command;
 
 use waytrace_model::detail::RunDetail;
 
-use crate::fixture;
+use waytrace_report::View;
+
+use crate::{accesses, fixture};
 
 /// Runs before the page: whatever goes wrong ends up in an attribute of the document.
 const RECORDER: &str = "<script>
@@ -53,7 +55,13 @@ impl Drop for Scratch {
 fn visited(detail: &RunDetail, name: &str) -> Option<String> {
     let scratch = Scratch::new(name);
     let file = scratch.0.join("page.html");
-    let page = waytrace_report::html::page(detail, fixture::traced(detail)).expect("nothing to fail");
+    let page = waytrace_report::html::page(
+        detail,
+        fixture::traced(detail),
+        accesses::accesses(detail),
+        &View::default(),
+    )
+    .expect("nothing to fail");
     let page = page.replacen("<head>", &format!("<head>{RECORDER}"), 1);
     let page = page.replacen("</body>", &format!("{VISITOR}</body>"), 1);
     std::fs::write(&file, page).expect("our own directory");

@@ -17,7 +17,7 @@ use waytrace_model::report::{
 use waytrace_model::run::{EndedBy, Host, Window};
 use waytrace_model::stack::{Frame, StackQuality};
 
-const TGID: u32 = 4242;
+pub const TGID: u32 = 4242;
 const THREADS: [(u32, &str); 4] =
     [(4242, "redis-server"), (4243, "bio_close_file"), (4244, "bio_aof"), (4245, "jemalloc_bg_thd")];
 const EVENTS: [(&str, Unit); 6] = [
@@ -30,17 +30,17 @@ const EVENTS: [(&str, Unit); 6] = [
 ];
 /// Position in [`EVENTS`] of the event that counts only 40 % of the time.
 const MULTIPLEXED: usize = 4;
-const INTERVAL_NS: u64 = 100_000_000;
+pub const INTERVAL_NS: u64 = 100_000_000;
 /// Ids of the sites, most bytes first: in no order.
-const SITE_IDS: [u32; 7] = [40, 3, 16_383, 0, 22, 5, 6];
+pub const SITE_IDS: [u32; 7] = [40, 3, 16_383, 0, 22, 5, 6];
 /// Allocations traced from their birth.
 const TRACED: u64 = 600;
 
 /// A small, even pseudo-random source (SplitMix64), so that curves look alive and never change.
-struct Noise(u64);
+pub struct Noise(pub u64);
 
 impl Noise {
-    fn below(&mut self, bound: u64) -> u64 {
+    pub fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -3,10 +3,13 @@
 use serde_json::Value;
 use waytrace_model::detail::RunDetail;
 
-use crate::fixture;
+use waytrace_report::View;
+
+use crate::{accesses, fixture};
 
 fn page(detail: &RunDetail) -> String {
-    waytrace_report::html::page(detail, fixture::traced(detail)).expect("nothing to fail")
+    waytrace_report::html::page(detail, fixture::traced(detail), accesses::accesses(detail), &View::default())
+        .expect("nothing to fail")
 }
 
 /// The page's embedded data, as a browser would read it.
@@ -56,6 +59,148 @@ fn phases_have_a_row_for_each_thread() {
     assert!(!page(&fixture::run(50, true)).contains("#phases"), "nobody asked for them");
 }
 
+/// What the page's scripts do: base64 (RFC 4648), then varints of seven bits.
+fn unpacked(text: &str) -> Vec<u64> {
+    let digit = |c: u8| match c {
+        b'A'..=b'Z' => c - b'A',
+        b'a'..=b'z' => c - b'a' + 26,
+        b'0'..=b'9' => c - b'0' + 52,
+        b'+' => 62,
+        _ => 63,
+    };
+    let digits: Vec<u8> = text.bytes().filter(|c| *c != b'=').map(digit).collect();
+    let bytes = digits.chunks(4).flat_map(|chunk| {
+        let word =
+            chunk.iter().fold(0u32, |word, digit| word << 6 | u32::from(*digit)) << (6 * (4 - chunk.len()));
+        [(word >> 16) as u8, (word >> 8) as u8, word as u8].into_iter().take(chunk.len() - 1)
+    });
+    let (mut values, mut value, mut shift) = (Vec::new(), 0, 0);
+    for byte in bytes {
+        value |= u64::from(byte & 0x7f) << shift;
+        shift += 7;
+        if byte < 0x80 {
+            values.push(std::mem::take(&mut value));
+            shift = 0;
+        }
+    }
+    values
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().expect("a number")
+}
+
+/// Every sample comes out of the packed columns with its time, address, direction, function and site.
+#[test]
+fn the_heat_map_holds_every_sample() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let data = data(&page(&detail));
+    let heat = &data["heat"];
+    let column = |name: &str| unpacked(heat[name].as_str().unwrap_or_default());
+    let (at, what, place, tid, site) =
+        (column("at"), column("what"), column("place"), column("tid"), column("site"));
+    assert_eq!((number(&heat["shown"]), number(&heat["count"])), (accesses::COUNT, accesses::COUNT));
+    assert!(heat["weight"].is_null(), "each stands for one");
+    let mut height = 0;
+    let stretches: Vec<(u64, u64, u64, u64)> = heat["stretches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|own| {
+            let start = u64::from_str_radix(own[1].as_str().unwrap(), 16).unwrap();
+            let own = (height, start, number(&own[2]), number(&own[3]));
+            height += own.2 * own.3;
+            own
+        })
+        .collect();
+    assert_eq!(number(&heat["height"]), height);
+    let mut samples: Vec<_> = accesses::accesses(&detail).flatten().collect();
+    samples.sort_by_key(|access| access.at_ns);
+    let (mut now_us, mut heights) = (0, std::collections::HashMap::new());
+    for (i, access) in samples.iter().enumerate() {
+        now_us += at[i];
+        assert_eq!(now_us, access.at_ns / 1000);
+        let code = what[i] / 2;
+        let step = (place[i] >> 1) as i64 ^ -((place[i] & 1) as i64);
+        let height: &mut i64 = heights.entry(code).or_default();
+        *height += step;
+        let (from, start, _, scale) =
+            stretches.iter().rev().find(|(from, ..)| *from <= *height as u64).expect("a stretch");
+        assert_eq!(start + (*height as u64 - from) / scale, access.address);
+        let frame = &data["frames"][number(&heat["code"][code as usize]) as usize];
+        let known = detail.code.iter().find(|own| Some(own.id) == access.code).unwrap();
+        assert_eq!(frame["name"].as_str(), known.frames[0].function.as_deref());
+        assert_eq!(what[i] % 2 == 1, access.kind == waytrace_model::access::AccessKind::Store);
+        let thread = heat["threads"][tid[i] as usize].as_str().unwrap();
+        assert!(thread.ends_with(&access.tid.to_string()), "{thread}");
+        let row = (site[i] > 0).then(|| number(&heat["sites"][site[i] as usize - 1]) as usize);
+        let block =
+            access.block.map(|block| detail.sites.iter().position(|own| own.id == block.site).unwrap());
+        assert_eq!(row, block, "the fixture's sites are in the table's order");
+    }
+}
+
+#[test]
+fn a_view_cuts_the_heat_map() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let heap = &detail.regions[0];
+    let view = View {
+        block_min: heap.start,
+        block_max: heap.end - 1,
+        time_min_ns: 10_000_000_000,
+        time_max_ns: Some(20_000_000_000),
+        ..View::default()
+    };
+    let inside = accesses::accesses(&detail)
+        .flatten()
+        .filter(|own| own.region == Some(heap.id) && (10_000_000_000..20_000_000_000).contains(&own.at_ns));
+    let page =
+        waytrace_report::html::page(&detail, fixture::traced(&detail), accesses::accesses(&detail), &view);
+    let data = data(&page.unwrap());
+    assert_eq!(number(&data["heat"]["count"]), inside.count() as u64);
+    assert_eq!(number(&data["heat"]["from_ns"]), 10_000_000_000);
+    assert_eq!(data["heat"]["regions"].as_array().map(Vec::len), Some(1));
+    assert_eq!(data["heat"]["blocks"].as_array().map(Vec::len), Some(0));
+}
+
+#[test]
+fn accesses_have_tables_that_need_no_scripts() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let with = page(&detail);
+    let (_, section) = with.split_once("<section id=\"accesses\"").expect("the section");
+    let section = section.split_once("</section>").expect("its end").0;
+    let own = detail.report.accesses.as_ref().unwrap();
+    let share = |part: u64| format!("{:.1}%", 100.0 * part as f64 / (own.loads + own.stores) as f64);
+    for text in [
+        "12.0k (96.2%): the access is known".to_owned(),
+        "99.2% of 120 walks".to_owned(),
+        "a branch depends on a value that was not captured".to_owned(),
+        "<td class=\"never-touched\">never touched</td>".to_owned(),
+        "thread 4244, 10 loads, 60 stores".to_owned(),
+        "<b>16.0MiB</b> of 126MiB at no more than 1% of the accesses".to_owned(),
+        share(own.regions[0].loads + own.regions[0].stores),
+        share(own.functions[0].loads + own.functions[0].stores),
+    ] {
+        assert!(section.contains(&text), "{text}");
+    }
+    assert!(with.contains("href=\"#heat\""));
+    let without = page(&fixture::run(3, true));
+    assert!(
+        !without.contains("#heat\"") && !without.contains("<section id=\"heat\""),
+        "nobody asked for them"
+    );
+}
+
+#[test]
+fn a_source_of_accesses_that_fails_is_an_error() {
+    let detail = accesses::with_accesses(fixture::run(3, true));
+    let failing =
+        accesses::accesses(&detail).take(3).map(|row| Ok(row.unwrap())).chain([Err("the disk is gone")]);
+    let error = waytrace_report::html::page(&detail, fixture::traced(&detail), failing, &View::default())
+        .unwrap_err();
+    assert_eq!(error.to_string(), "cannot read the sampled accesses");
+}
+
 #[test]
 fn nothing_is_loaded_from_elsewhere() {
     let page = page(&fixture::run(3, true));
@@ -69,7 +214,7 @@ fn nothing_is_loaded_from_elsewhere() {
 
 #[test]
 fn hostile_names_stay_text() {
-    let page = page(&fixture::hostile());
+    let page = page(&accesses::hostile(fixture::hostile()));
     assert!(!page.contains("<script>alert"), "a name became markup");
     assert_eq!(page.matches("</script>").count(), 2, "the data and the code end once each");
     assert!(!page.contains('\u{2028}') && !page.contains('\u{202e}') && !page.contains('\0'));

@@ -1,11 +1,13 @@
 //! Runs with known totals, rendered; what comes out is compared with those totals or with stored text.
 
+mod accesses;
 mod browser;
 mod csv;
 mod fixture;
 mod html;
 mod json;
 mod perfetto;
+mod plot;
 mod pprof;
 mod stacks;
 mod summary;

@@ -4,7 +4,7 @@ use waytrace_model::counter::Unit;
 use waytrace_model::report::PhaseTotals;
 use waytrace_report::terminal::summary;
 
-use crate::fixture;
+use crate::{accesses, fixture};
 
 #[test]
 fn exact_run() {
@@ -22,9 +22,34 @@ fn empty_run() {
 }
 
 #[test]
+fn sampled_accesses() {
+    let mut report = accesses::with_accesses(fixture::run(300, true)).report;
+    // What comes before is stored above.
+    report.allocations = None;
+    report.counters.clear();
+    insta::assert_snapshot!(summary(&report, 80));
+}
+
+#[test]
+fn samples_without_an_access_say_why() {
+    let mut report = accesses::with_accesses(fixture::run(3, true)).report;
+    let own = report.accesses.as_mut().unwrap();
+    (own.loads, own.stores, own.resolved, own.confirmed_ratio) = (0, 0, 0, None);
+    own.null_reason = Some("the target is a 32-bit process".into());
+    let text = summary(&report, 80);
+    assert!(text.contains("12.5k samples, 0.0% resolved, none checked"), "{text}");
+    assert!(text.contains("not known  the target is a 32-bit process"), "{text}");
+    assert!(
+        text.contains("unresolved mostly (2.4%): a branch depends on a value that was not captured"),
+        "{text}"
+    );
+    assert!(!text.contains("mappings,") && !text.contains("NaN"), "{text}");
+}
+
+#[test]
 fn no_line_leaves_its_width_whatever_the_target_is_called() {
     for width in [0, 60, 80, 132, 1000] {
-        let text = summary(&fixture::hostile().report, width);
+        let text = summary(&accesses::hostile(fixture::hostile()).report, width);
         let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
         assert!(widest <= width.clamp(60, 160), "width {width}: {widest}\n{text}");
         assert!(!text.contains('\u{1b}') && !text.contains('\u{202e}') && !text.contains('\0'), "{text}");

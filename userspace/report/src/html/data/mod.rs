@@ -3,13 +3,16 @@
 mod activity;
 mod counters;
 mod frames;
-mod largest;
+mod heat;
+mod packed;
 mod points;
 mod sites;
 mod traced;
 mod tree;
+mod working;
 
 use serde::Serialize;
+use waytrace_model::access::Access;
 use waytrace_model::allocation::TracedAllocation;
 use waytrace_model::detail::RunDetail;
 use waytrace_model::histogram::Bucket;
@@ -17,17 +20,21 @@ use waytrace_model::histogram::Bucket;
 use activity::Activity;
 use counters::EventSeries;
 use frames::Frames;
-use largest::Largest;
+use heat::Heat;
 use points::Points;
 use sites::Sites;
 use traced::Traced;
 use tree::Tree;
+use working::Working;
 
+use crate::largest::Largest;
 use crate::text::plain;
-use crate::{Cause, Error};
+use crate::{Cause, Error, View, heat as picture};
 
 /// The largest rectangles that are drawn; a browser canvas stays fluid with these.
 const RECTANGLES_MAX: usize = 20_000;
+/// The most samples a page holds: some megabytes, drawn within a frame or two.
+const POINTS_MAX: usize = 1_000_000;
 
 /// The page's data. Lists are columns where they are long.
 #[derive(Serialize)]
@@ -43,19 +50,24 @@ pub struct Data<'a> {
     sites: Sites,
     flame: Tree,
     traced: Option<Traced>,
+    working: Option<Working>,
+    heat: Option<Heat>,
     frames: Frames,
 }
 
 impl<'a> Data<'a> {
-    /// Everything the page draws of `detail` and `traced`.
+    /// Everything the page draws of `detail`, `traced` and what `view` shows of `accesses`.
     ///
     /// # Errors
-    /// [`Error::Read`] when `traced` fails.
-    pub fn of<E: Into<Cause>>(
+    /// [`Error::Read`] when `traced` fails, [`Error::ReadAccesses`] when `accesses` does.
+    pub fn of<E: Into<Cause>, F: Into<Cause>>(
         detail: &'a RunDetail,
         traced: impl Iterator<Item = Result<TracedAllocation, E>>,
+        accesses: impl Iterator<Item = Result<Access, F>>,
+        view: &View,
     ) -> Result<Self, Error> {
         let largest = Largest::of(traced, detail.report.run.duration_ns, RECTANGLES_MAX)?;
+        let seen = picture::Heat::of(detail, &largest.drawn, accesses, view, POINTS_MAX)?;
         let allocations = detail.report.allocations.as_ref();
         let points = Points::of(&detail.windows);
         let mut frames = Frames::default();
@@ -70,6 +82,8 @@ impl<'a> Data<'a> {
             sizes: allocations.map_or(&[], |own| &own.sizes),
             lifetimes: allocations.map_or(&[], |own| &own.lifetimes),
             traced: Traced::of(&largest, &sites),
+            working: Working::of(&detail.windows, &points),
+            heat: Heat::of(seen.as_ref(), detail, view, &sites, &mut frames),
             points,
             sites,
             flame,

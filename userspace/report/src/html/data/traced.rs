@@ -3,8 +3,8 @@
 use serde::Serialize;
 use waytrace_model::allocation::TracedAllocation;
 
-use super::largest::{Largest, SIZE_MIN};
 use super::sites::Sites;
+use crate::largest::{Largest, SIZE_MIN};
 
 /// Rectangles as columns, and how addresses became heights.
 #[derive(Serialize)]

@@ -4,4 +4,6 @@ drawFlame();
 drawSites();
 drawHistograms();
 drawTraced();
+drawHeat();
+drawWorking();
 drawings.forEach(draw => draw());

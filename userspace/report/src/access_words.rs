@@ -1,0 +1,139 @@
+//! Words for sampled accesses that every output shares: what a source is, why samples have no access, what a site's
+//! memory is to the program.
+
+use waytrace_model::access::Source;
+use waytrace_model::access_report::{AccessReport, SiteAccesses};
+use waytrace_model::units::format_count;
+
+use crate::text::{percent, plain};
+
+/// What a source is, for people.
+pub fn source_name(source: Source) -> &'static str {
+    match source {
+        Source::ForwardWalk => "forward walk from timer ticks; needs no PMU",
+        Source::IntelPebs => "Intel PEBS (not verified on hardware)",
+        Source::AmdIbs => "AMD IBS (not verified on hardware)",
+        Source::ArmSpe => "Arm SPE (not verified on hardware)",
+        Source::PmuEvent => "addresses of PMU events (not verified on hardware)",
+        Source::Imported => "imported from a file",
+    }
+}
+
+/// Why a sample has no access, in words.
+pub fn reason(kind: &str) -> String {
+    let known = match kind {
+        "unknown_branch" => "a branch depends on a value that was not captured",
+        "unknown_address" => "an address depends on a value that was not captured",
+        "unreadable_memory" => "memory on the way could not be read any more",
+        "unreadable_code" => "code could not be read",
+        "invalid_instruction" => "no valid instruction was there",
+        "system_call" => "the code was about to enter the kernel",
+        "interrupt" => "the code was about to trap into the kernel",
+        "fault" => "the code was about to divide by zero or overflow a division",
+        "masked_access" => "a gather, scatter or masked access with an unknown mask",
+        "transactional" => "transactional memory, which may abort",
+        "far_control" => "a far jump or call",
+        "state_save" => "an instruction that saves processor state",
+        "rounding_mode" => "floating point with another rounding mode than the default",
+        "self_modifying_code" => "code that changes itself",
+        "budget_exceeded" => "no access within the walk's limit of instructions",
+        other => return plain(&other.replace('_', " ")),
+    };
+    known.to_owned()
+}
+
+/// Samples of which an access is known, in percent of all; `None` without samples.
+pub fn resolved_pct(own: &AccessReport) -> Option<f64> {
+    (own.samples > 0).then(|| 100.0 * own.resolved as f64 / own.samples as f64)
+}
+
+/// How far samples can be trusted: their number, the share that is resolved, the share that was confirmed.
+pub fn trust(own: &AccessReport) -> String {
+    let samples = format!("{} samples", format_count(own.samples as f64));
+    let resolved = resolved_pct(own).map(|pct| format!("{} resolved", percent(pct)));
+    let confirmed = match own.confirmed_ratio {
+        Some(ratio) => {
+            Some(format!("{} of {} confirmed", percent(100.0 * ratio), format_count(own.checked as f64)))
+        }
+        None if own.source == Source::ForwardWalk => Some("none checked".to_owned()),
+        None => None,
+    };
+    std::iter::once(samples).chain(resolved).chain(confirmed).collect::<Vec<_>>().join(", ")
+}
+
+/// Weighted accesses of all kinds.
+pub fn total(own: &AccessReport) -> u64 {
+    own.loads.saturating_add(own.stores)
+}
+
+/// `part` of `whole` in percent; 0 of nothing.
+pub fn share_pct(part: u64, whole: u64) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}
+
+/// What a site's memory is to the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Temperature {
+    /// At least its share of accesses.
+    Hot,
+    /// Less than its share of accesses.
+    Cool,
+    /// Less than a tenth of its share of accesses.
+    Cold,
+    /// Live memory with untouched pages and no access among the samples.
+    Untouched,
+}
+
+impl Temperature {
+    /// `None` where nothing of the site's memory is known to live.
+    pub fn of(site: &SiteAccesses) -> Option<Self> {
+        let live = site.live_bytes.filter(|live| *live > 0)?;
+        let seen = site.loads.saturating_add(site.stores);
+        if seen == 0 && site.untouched_bytes.is_some_and(|untouched| untouched.saturating_mul(2) > live) {
+            return Some(Self::Untouched);
+        }
+        Some(match site.heat? {
+            heat if heat >= 1.0 => Self::Hot,
+            heat if heat >= 0.1 => Self::Cool,
+            _ => Self::Cold,
+        })
+    }
+
+    /// One or two words.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hot => "hot",
+            Self::Cool => "cool",
+            Self::Cold => "cold",
+            Self::Untouched => "never touched",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn temperature_is_accesses_per_live_byte() {
+        let site = |live, untouched, loads, heat| SiteAccesses {
+            live_bytes: live,
+            untouched_bytes: untouched,
+            loads,
+            heat,
+            ..SiteAccesses::default()
+        };
+        let of = |site| Temperature::of(&site).map(Temperature::name);
+        assert_eq!(of(site(Some(4096), Some(0), 9, Some(3.0))), Some("hot"));
+        assert_eq!(of(site(Some(4096), None, 9, Some(0.5))), Some("cool"));
+        assert_eq!(of(site(Some(4096), Some(0), 1, Some(0.01))), Some("cold"));
+        assert_eq!(of(site(Some(4096), Some(4096), 0, Some(0.0))), Some("never touched"));
+        assert_eq!(of(site(Some(4096), Some(1024), 0, Some(0.0))), Some("cold"));
+        assert_eq!((of(site(None, None, 9, None)), of(site(Some(0), None, 9, None))), (None, None));
+    }
+
+    #[test]
+    fn an_unknown_reason_is_shown_as_it_is() {
+        assert_eq!(reason("walker_\u{1b}asleep"), "walker \u{fffd}asleep");
+    }
+}
