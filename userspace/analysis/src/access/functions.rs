@@ -8,13 +8,14 @@ use waytrace_model::access_report::{FunctionAccesses, LineAccesses};
 use waytrace_model::stack::Frame;
 
 use super::sums::Sums;
+use super::table::Table;
 
 /// Lines shown of a function.
 const MOST_LINES: usize = 8;
 
 /// Accesses of each instruction.
 #[derive(Debug, Default)]
-pub(super) struct Functions(HashMap<u32, Sums>);
+pub(super) struct Functions(Table<u32, Sums>);
 
 /// Instructions of one function, inlined into the same callers.
 #[derive(Default)]

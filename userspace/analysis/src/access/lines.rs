@@ -1,18 +1,21 @@
 //! Which cache lines are used, by which threads and in which words; and how much memory that makes.
 
-use std::collections::{HashMap, HashSet};
-
 use waytrace_model::access::{Access, AccessKind};
 use waytrace_model::access_report::WorkingSet;
 
+use super::sharing::REPEATED;
 use super::spaces::Spaces;
 use super::sums::Sums;
+use super::table::{Table, TableSet};
 
 /// Bytes of a cache line.
 pub(super) const LINE_BYTES: u64 = 64;
 /// Bytes of a word: what a line is divided into to tell who uses which part of it.
 pub(super) const WORD_BYTES: u64 = 8;
-const LINES_PER_PAGE: u64 = 64;
+/// Lines of a page of 4 KiB.
+pub(super) const LINES_PER_PAGE: u64 = 64;
+/// Samples below which no two threads can each have [`REPEATED`].
+const LEAST_SHARED: u32 = 2 * REPEATED;
 
 /// A line of a mapping, by its address over [`LINE_BYTES`].
 pub(super) type Place = (Option<u32>, u64);
@@ -38,15 +41,15 @@ pub(super) struct Use {
 
 /// All uses of lines.
 #[derive(Debug, Default)]
-pub(super) struct Lines(pub(super) HashMap<Key, Use>);
+pub(super) struct Lines(pub(super) Table<Key, Use>);
 
 /// What the lines add up to.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) all: WorkingSet,
-    pub(super) by_region: HashMap<u32, WorkingSet>,
-    /// Lines that several threads used.
-    pub(super) shared: HashSet<Place>,
+    pub(super) by_region: Table<u32, WorkingSet>,
+    /// Lines that several threads used, with samples enough to say more.
+    pub(super) shared: TableSet<Place>,
 }
 
 /// The lines an access lies in, and the words of each. An access of unknown width is taken for its first byte.
@@ -69,32 +72,33 @@ impl Lines {
         }
     }
 
-    /// Distinct memory. One sort brings the lines of a process, then those of its mappings, then their threads together.
+    /// Distinct memory, and the lines worth a closer look. One sort brings the lines of a process together, and within one
+    /// its mappings.
     pub(super) fn seen(&self, spaces: &Spaces) -> Seen {
-        let with_process = |key: &Key| (spaces.process(key.place.0), key.place.1, key.place.0, key.tid);
-        let mut uses: Vec<_> = self.0.keys().map(with_process).collect();
+        let mut uses: Vec<_> = self
+            .0
+            .iter()
+            .map(|(key, made)| {
+                (spaces.process(key.place.0), key.place.1, key.place.0, key.tid, made.samples())
+            })
+            .collect();
         uses.sort_unstable();
-        uses.dedup();
         let mut seen = Seen::default();
-        let mut before = None;
-        let mut last_pages: HashMap<u32, u64> = HashMap::new();
-        for (process, line, region, _) in uses {
+        let mut last_pages: Table<u32, u64> = Table::default();
+        let (mut last_page, mut last_line) = (None, None);
+        for of_place in uses.chunk_by(|one, other| (one.0, one.1, one.2) == (other.0, other.1, other.2)) {
+            let Some((process, line, region, tid, _)) = of_place.first().copied() else { continue };
             let page = line / LINES_PER_PAGE;
-            let (same_page, same_line, same_place) = match before {
-                Some((p, l, r)) if p == process => {
-                    (l / LINES_PER_PAGE == page, l == line, l == line && r == region)
-                }
-                _ => (false, false, false),
-            };
-            before = Some((process, line, region));
-            seen.all.pages += u64::from(!same_page);
-            seen.all.lines += u64::from(!same_line);
-            if same_place {
-                seen.shared.insert((region, line));
-            } else if let Some(region) = region {
+            seen.all.pages += u64::from(last_page.replace((process, page)) != Some((process, page)));
+            seen.all.lines += u64::from(last_line.replace((process, line)) != Some((process, line)));
+            if let Some(region) = region {
                 let of_region = seen.by_region.entry(region).or_default();
                 of_region.lines += 1;
                 of_region.pages += u64::from(last_pages.insert(region, page) != Some(page));
+            }
+            let samples = of_place.iter().fold(0_u32, |sum, one| sum.saturating_add(one.4));
+            if samples >= LEAST_SHARED && of_place.iter().any(|one| one.3 != tid) {
+                seen.shared.insert((region, line));
             }
         }
         seen
@@ -115,5 +119,9 @@ impl Use {
         *samples = samples.saturating_add(1);
         self.first_ns = self.first_ns.min(access.at_ns);
         self.last_ns = self.last_ns.max(access.at_ns);
+    }
+
+    pub(super) fn samples(&self) -> u32 {
+        self.load_samples.saturating_add(self.store_samples)
     }
 }

@@ -12,6 +12,7 @@ mod sharing;
 mod sites;
 mod spaces;
 mod sums;
+mod table;
 mod tiers;
 mod windows;
 

@@ -1,16 +1,16 @@
 //! Accesses by mapping.
 
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 use waytrace_model::access::{Access, AccessKind, Region};
 use waytrace_model::access_report::{RegionReport, WorkingSet};
 
 use super::sums::Sums;
+use super::table::Table;
 
 /// Accesses of each mapping.
 #[derive(Debug, Default)]
-pub(super) struct Regions(HashMap<u32, Use>);
+pub(super) struct Regions(Table<u32, Use>);
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Use {
@@ -43,7 +43,7 @@ impl Regions {
     }
 
     /// Most accessed first. Which node a CPU belongs to is not stored, so nothing is said of remote accesses.
-    pub(super) fn report(&self, regions: &[Region], seen: &HashMap<u32, WorkingSet>) -> Vec<RegionReport> {
+    pub(super) fn report(&self, regions: &[Region], seen: &Table<u32, WorkingSet>) -> Vec<RegionReport> {
         let mut reports: Vec<RegionReport> = regions
             .iter()
             .map(|region| {

@@ -6,7 +6,7 @@
 //! allocating are none, nor are locks, nor what was met once by chance.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
 use waytrace_model::access::Region;
 use waytrace_model::access_report::{SharedLine, SharedWord};
@@ -15,6 +15,7 @@ use waytrace_model::allocation::Site;
 use super::lines::{Key, LINE_BYTES, Lines, Place, Use, WORD_BYTES};
 use super::sites::Sites;
 use super::sums::Sums;
+use super::table::{Table, TableSet};
 
 /// Samples that make a use a repeated one: four is the smallest count whose exact 95 % Poisson interval (Garwood,
 /// Biometrika 28, 1936) lies above one. And where two threads use a line at random times all along, the times of four
@@ -41,7 +42,7 @@ struct Own {
 /// The suspects among the `shared` lines, most accesses first.
 pub(super) fn suspects(
     lines: &Lines,
-    shared: &HashSet<Place>,
+    shared: &TableSet<Place>,
     regions: &[Region],
     blocks: &Sites,
     sites: &[Site],
@@ -73,8 +74,8 @@ pub(super) fn suspects(
 }
 
 /// Threads of each line, those with most samples first.
-fn by_place(lines: &Lines, shared: &HashSet<Place>) -> HashMap<Place, Vec<Thread>> {
-    let mut by_place: HashMap<Place, BTreeMap<u32, Vec<(u8, Use)>>> = HashMap::new();
+fn by_place(lines: &Lines, shared: &TableSet<Place>) -> Table<Place, Vec<Thread>> {
+    let mut by_place: Table<Place, BTreeMap<u32, Vec<(u8, Use)>>> = Table::default();
     for (Key { place, tid, words }, made) in &lines.0 {
         if shared.contains(place) {
             by_place.entry(*place).or_default().entry(*tid).or_default().push((*words, *made));
@@ -146,10 +147,4 @@ fn words(threads: &[Thread]) -> Vec<SharedWord> {
         stores: sums.stores,
     };
     by_word.into_iter().map(word).collect()
-}
-
-impl Use {
-    fn samples(&self) -> u32 {
-        self.load_samples.saturating_add(self.store_samples)
-    }
 }

@@ -1,7 +1,7 @@
 //! Accesses by the site that allocated what they lie in: hot, cold and never touched.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use waytrace_model::access::{Access, Block, Footprint};
 use waytrace_model::access_report::SiteAccesses;
@@ -10,14 +10,15 @@ use waytrace_model::stack::Frame;
 
 use super::lines::{LINE_BYTES, Place};
 use super::sums::Sums;
+use super::table::{Table, TableSet};
 
 /// Accesses to known blocks.
 #[derive(Debug, Default)]
 pub(super) struct Sites {
     /// By site and mapping.
-    sums: HashMap<(u32, Option<u32>), Sums>,
+    sums: Table<(u32, Option<u32>), Sums>,
     /// Distinct blocks with their mapping: an address is given out again and again.
-    blocks: HashSet<(Option<u32>, Block)>,
+    blocks: TableSet<(Option<u32>, Block)>,
 }
 
 /// The sites of all threads with the same caller.

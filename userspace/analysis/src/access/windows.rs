@@ -1,16 +1,12 @@
 //! Working sets over time: the distinct memory among the samples of each window.
 
-use std::collections::HashSet;
-
 use waytrace_model::access::{Access, Region};
 use waytrace_model::access_report::WorkingSet;
 use waytrace_model::run::Window;
 
-use super::lines::covered;
+use super::lines::{LINES_PER_PAGE, covered};
 use super::spaces::Spaces;
-
-/// Lines of a page.
-const LINES_PER_PAGE: u64 = 64;
+use super::table::TableSet;
 
 /// Working sets in the making. Memory grows with the distinct lines of each window.
 #[derive(Debug)]
@@ -19,7 +15,7 @@ pub struct Windows {
     /// Where each window starts, ascending.
     starts: Vec<u64>,
     /// Lines with their process, by window.
-    lines: Vec<HashSet<(u32, u64)>>,
+    lines: Vec<TableSet<(u32, u64)>>,
 }
 
 impl Windows {
@@ -28,7 +24,7 @@ impl Windows {
         Self {
             spaces: Spaces::of(regions),
             starts: windows.iter().map(|window| window.start_ns).collect(),
-            lines: vec![HashSet::new(); windows.len()],
+            lines: vec![TableSet::default(); windows.len()],
         }
     }
 
@@ -47,8 +43,8 @@ impl Windows {
     }
 }
 
-fn working_set(lines: &HashSet<(u32, u64)>) -> WorkingSet {
-    let pages: HashSet<(u32, u64)> =
+fn working_set(lines: &TableSet<(u32, u64)>) -> WorkingSet {
+    let pages: TableSet<(u32, u64)> =
         lines.iter().map(|(process, line)| (*process, line / LINES_PER_PAGE)).collect();
     WorkingSet { pages: pages.len() as u64, lines: lines.len() as u64 }
 }
