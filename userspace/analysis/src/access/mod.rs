@@ -5,7 +5,6 @@
 //! not here: whether the samples can be trusted, which their source says ([`waytrace_model::access::Source::bias`]).
 
 mod functions;
-mod interval;
 mod lines;
 mod regions;
 mod sharing;
@@ -20,8 +19,8 @@ use waytrace_model::access::{Access, AccessTotals};
 use waytrace_model::access_report::AccessReport;
 use waytrace_model::allocation::Site;
 
+use crate::interval::SampleSize;
 use functions::Functions;
-use interval::SampleSize;
 use lines::Lines;
 use regions::Regions;
 use sites::Sites;

@@ -10,9 +10,9 @@ use waytrace_model::access::Region;
 use waytrace_model::access_report::TierStep;
 use waytrace_model::stack::Frame;
 
-use super::interval::SampleSize;
 use super::regions::Regions;
 use super::sites::Merged;
+use crate::interval::SampleSize;
 
 /// What moves as one.
 struct Part {

@@ -24,6 +24,11 @@ impl Estimate {
         Self { value, half_width: ci95_pct.map(|pct| (value * pct / 100.0).abs()) }
     }
 
+    /// An estimate and the half-width of its interval.
+    pub fn with_half_width(value: f64, half_width: f64) -> Self {
+        Self { value, half_width: Some(half_width) }
+    }
+
     /// The rate over `ns` nanoseconds; `None` over no time.
     pub fn per_second_of(self, ns: u64) -> Option<Self> {
         let seconds = ns as f64 / 1e9;

@@ -1,9 +1,11 @@
-//! Two runs compared: what counters and allocations do per second and per second of CPU time, and which sites moved.
+//! Two runs compared: what counters and allocations do per second and per second of CPU time, which sites moved, and what
+//! share of the memory accesses goes where.
 //!
 //! Runs differ in length and load, so totals are never compared, only rates. A difference of two estimates counts
 //! as a change only if it is larger than the 95 % interval of that difference. What is not here: telling noise
 //! between repetitions from an effect, which takes several runs of each kind.
 
+mod accesses;
 mod change;
 mod sites;
 
@@ -13,6 +15,7 @@ use waytrace_model::counter::Unit;
 use waytrace_model::report::{AllocationReport, CounterTotal, RunReport};
 use waytrace_model::run::EndedBy;
 
+pub use accesses::{AccessDiff, ShareDiff};
 pub use change::{Change, Estimate, SAME_PCT, Verdict};
 pub use sites::{SiteDiff, SiteStatus};
 
@@ -34,6 +37,8 @@ pub struct RunDiff {
     pub allocations: Option<AllocationDiff>,
     /// Sites of either run, largest change of bytes per second first; empty unless both runs have them.
     pub sites: Vec<SiteDiff>,
+    /// Shares of memory accesses; `null` unless both runs sampled them.
+    pub accesses: Option<AccessDiff>,
     /// What makes the comparison weaker than it looks, as sentences.
     pub notes: Vec<String>,
 }
@@ -93,6 +98,7 @@ pub fn compare(a: &RunReport, b: &RunReport) -> RunDiff {
             .filter(|(of_a, of_b)| has_sites(of_a) && has_sites(of_b))
             .map(|(of_a, of_b)| sites::compare((of_a, &side_a), (of_b, &side_b)))
             .unwrap_or_default(),
+        accesses: a.accesses.as_ref().zip(b.accesses.as_ref()).map(|(a, b)| accesses::compare(a, b)),
         notes: notes(a, b),
         a: side_a,
         b: side_b,
@@ -200,6 +206,9 @@ fn notes(a: &RunReport, b: &RunReport) -> Vec<String> {
     };
     differ("executable", &a.target.exe, &b.target.exe);
     differ("allocation mode", mode(a), mode(b));
+    if let (Some(of_a), Some(of_b)) = (&a.accesses, &b.accesses) {
+        differ("source of access samples", of_a.source.as_str(), of_b.source.as_str());
+    }
     differ("CPU", &a.host.cpu_model, &b.host.cpu_model);
     differ("kernel", &a.host.kernel, &b.host.kernel);
     for report in [a, b] {

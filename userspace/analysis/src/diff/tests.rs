@@ -1,5 +1,7 @@
 //! Runs with known rates compared.
 
+mod accesses;
+
 use waytrace_model::collector::{Loss, Overhead};
 use waytrace_model::report::{RunSummary, SiteReport, TargetReport};
 use waytrace_model::run::Host;

@@ -6,21 +6,21 @@ const Z: f64 = 1.959_964;
 
 /// How many samples there are, and how many of equal weight they are worth: (Σw)² / Σw² (Kish, "Survey Sampling", 1965).
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct SampleSize {
+pub(crate) struct SampleSize {
     samples: u64,
     weights: f64,
     squares: f64,
 }
 
 impl SampleSize {
-    pub(super) fn add(&mut self, weight: u64) {
+    pub(crate) fn add(&mut self, weight: u64) {
         let weight = weight as f64;
         self.samples += 1;
         self.weights += weight;
         self.squares += weight * weight;
     }
 
-    pub(super) fn samples(self) -> u64 {
+    pub(crate) fn samples(self) -> u64 {
         self.samples
     }
 
@@ -28,11 +28,15 @@ impl SampleSize {
         if self.squares > 0.0 { self.weights * self.weights / self.squares } else { 0.0 }
     }
 
-    /// Half-width of the 95 % interval of a share of these samples, 0–1; a half where there are none.
-    pub(super) fn half_width(self, share: f64) -> f64 {
-        let n = self.effective();
-        Z * (share * (1.0 - share) * n + Z * Z / 4.0).max(0.0).sqrt() / (n + Z * Z)
+    /// [`half_width`] of a share of these samples.
+    pub(crate) fn half_width(self, share: f64) -> f64 {
+        half_width(share, self.effective())
     }
+}
+
+/// Half-width of the 95 % interval of a share, 0–1, of `n` samples; a half where there are none.
+pub(crate) fn half_width(share: f64, n: f64) -> f64 {
+    Z * (share * (1.0 - share) * n + Z * Z / 4.0).max(0.0).sqrt() / (n + Z * Z)
 }
 
 #[cfg(test)]
