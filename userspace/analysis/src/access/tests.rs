@@ -208,6 +208,7 @@ fn functions_join_their_instructions_and_keep_their_lines_apart() {
     assert_eq!(found[0].lines, [line(11, 1, 1), line(10, 1, 0)]);
     assert_eq!(found[1].lines, [line(30, 2, 0)]);
     assert!(found[2].lines.is_empty());
+    assert!(found[1].frames[0].inlined && !found[1].frames[1].inlined);
     assert!(found[0].frames[0].line.is_none() && found[0].frames[0].file.is_none());
 }
 
@@ -250,6 +251,36 @@ fn sites_join_over_threads_and_cold_ones_are_listed() {
     // Of 8 accesses and 8,000 bytes.
     let heat: Vec<_> = found.iter().map(|site| site.heat).collect();
     assert_eq!(heat, [Some(6.0), Some(2.0 / 3.0), None, Some(0.0)]);
+}
+
+/// What was looked at when the run ended is known although nothing was seen to access it, and whether or not sites know
+/// their live bytes themselves.
+#[test]
+fn footprints_alone_make_cold_sites() {
+    let site = Site { live_bytes: None, ..site(1, 1, "f", 0) };
+    let footprints = vec![Footprint { site: 1, blocks: 3, live_bytes: 300, untouched_bytes: 200 }];
+    let found = report(&[load(HEAP_START)], &AccessTotals { footprints, ..totals() }, &[site]);
+    let [cold] = found.sites.as_slice() else { panic!("one site: {:?}", found.sites) };
+    assert_eq!((cold.live_bytes, cold.untouched_bytes, cold.heat), (Some(300), Some(200), None));
+    assert!(found.tiers.iter().any(|step| step.name == "f" && step.bytes == 100), "{:?}", found.tiers);
+}
+
+/// Two callers that look alike, their sites given in any order.
+#[test]
+fn sites_alike_keep_one_order() {
+    let at = |id, offset| Site { frames: vec![Frame { offset, ..frame("f") }], ..site(id, 1, "f", 64) };
+    let sites = [at(5, 1), at(3, 2), at(0, 1)];
+    let reversed: Vec<Site> = sites.iter().rev().cloned().collect();
+    let offsets = |sites: &[Site]| -> Vec<u64> {
+        let blocks = [in_block(HEAP_START, 64, 5, 0), in_block(HEAP_START, 64, 3, 0)];
+        let sites = report(
+            &blocks,
+            &totals(),
+            &sites.iter().map(|s| Site { live_bytes: None, ..s.clone() }).collect::<Vec<_>>(),
+        );
+        sites.sites.iter().map(|site| site.frames[0].offset).collect()
+    };
+    assert_eq!((offsets(&sites), offsets(&reversed)), (vec![1, 2], vec![1, 2]));
 }
 
 #[test]

@@ -74,6 +74,9 @@ fn wide_accesses_use_all_their_words() {
     };
     assert_eq!(lines(&[uses(1, 3, Store, 9, 0), wide(0, 32)]), [], "words 0 to 3");
     assert_eq!(lines(&[uses(1, 4, Store, 9, 0), wide(0, 32)]), [LINE]);
+    let half_and_half =
+        uses(1, 2, Store, 9, 0).into_iter().map(|access| Access { width_bytes: Some(32), ..access });
+    assert_eq!(lines(&[half_and_half.collect(), wide(0, 32)]), [], "words 2 and 3 are used by both, always");
     // One that straddles counts on both lines, once each.
     let straddling = report(&[uses(1, 0, Store, 9, 0), wide(7, 16)].concat(), &totals(), &[]).sharing;
     assert_eq!((straddling[0].loads, straddling[0].words.len()), (9, 2));
@@ -91,6 +94,36 @@ fn the_most_accessed_come_first_and_the_list_is_bounded() {
     let found = report(&accesses, &totals(), &[]).sharing;
     assert_eq!((found.len(), found[0].address, found[0].stores), (MOST_LINES, LINE + 64 * 59, 240));
     assert!(found.is_sorted_by(|a, b| a.loads + a.stores >= b.loads + b.stores));
+}
+
+/// A line with more stores than loads before one with more loads, if it has more in all.
+#[test]
+fn loads_and_stores_count_alike_for_the_order() {
+    let next = |access: Access| Access { address: access.address + 64, ..access };
+    let many_loads =
+        [uses(1, 0, Store, 5, 0), uses(2, 1, Load, 9, 0)].concat().into_iter().map(next).collect();
+    let many_stores = [uses(1, 0, Store, 10, 0), uses(2, 1, Load, 5, 0)].concat();
+    assert_eq!(lines(&[many_loads, many_stores]), [LINE, LINE + 64]);
+}
+
+/// One block over both lines; on the first lies another that begins before it.
+#[test]
+fn a_line_is_named_by_the_lowest_block_on_it() {
+    let low = Block { address: LINE - 32, size_bytes: 64, site: 8 };
+    let high = Block { address: LINE + 32, size_bytes: 4096, site: 9 };
+    let next = |access: Access| Access { address: access.address + 64, ..access };
+    let on_first = [uses(1, 0, Store, 9, 0), uses(2, 4, Load, 9, 0)].concat();
+    let in_block = |access: Access| {
+        let block = if access.address < LINE + 32 { low } else { high };
+        Access { block: Some(block), ..access }
+    };
+    let on_second: Vec<Access> = on_first.iter().cloned().map(next).collect();
+    let third = on_second.iter().cloned().map(next);
+    let accesses: Vec<Access> =
+        on_first.iter().cloned().chain(on_second.clone()).chain(third).map(in_block).collect();
+    let found = report(&accesses, &totals(), &[site(8, 1, "low", 64), site(9, 1, "high", 4096)]).sharing;
+    let named: Vec<_> = found.iter().map(|line| (line.address - LINE, line.frames[0].label())).collect();
+    assert_eq!(named, [(0, "low".to_owned()), (64, "high".to_owned()), (128, "high".to_owned())]);
 }
 
 /// Straight from the definition: some two threads, each with words the other has not.

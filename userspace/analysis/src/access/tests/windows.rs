@@ -30,6 +30,23 @@ fn each_window_counts_its_own_whatever_the_order() {
 }
 
 #[test]
+fn a_window_begins_with_its_first_nanosecond() {
+    assert_eq!(sets(&[(100, HEAP_START)]), [(0, 0), (1, 1), (0, 0)]);
+    assert_eq!(sets(&[(99, HEAP_START)]), [(1, 1), (0, 0), (0, 0)]);
+}
+
+#[test]
+fn an_address_in_two_processes_is_two() {
+    let mut regions = totals().regions;
+    regions[1].tgid = 2;
+    let mut sets = Windows::new(&windows(), &regions);
+    for region in [HEAP, STACK] {
+        sets.add(&Access { region: Some(region), ..load(HEAP_START) });
+    }
+    assert_eq!(sets.finish()[0], WorkingSet { pages: 2, lines: 2 });
+}
+
+#[test]
 fn gaps_and_what_lies_outside_belong_to_the_window_before() {
     assert_eq!(sets(&[(195, HEAP_START), (900, HEAP_START)]), [(0, 0), (1, 1), (1, 1)]);
     let mut late = Windows::new(&windows()[1..], &[]);
