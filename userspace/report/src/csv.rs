@@ -3,6 +3,9 @@
 //!
 //! What was not measured has no row; a zero in the file is a measured zero.
 
+pub mod accesses;
+pub mod regions;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 

@@ -4,6 +4,8 @@
 //! proportion to their samples, and the parts add up to the whole again, to the byte. A site without samples
 //! contributes its immediate caller alone: nothing is guessed above it.
 
+pub mod accesses;
+
 use std::collections::BTreeMap;
 
 use waytrace_model::allocation::Site;

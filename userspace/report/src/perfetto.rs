@@ -33,6 +33,7 @@ pub fn write<E: Into<Cause>>(
     threads.metadata(&mut trace)?;
     counters(&mut trace, detail, &threads)?;
     allocation_tracks(&mut trace, detail)?;
+    working_set_tracks(&mut trace, detail)?;
     let sites: HashMap<u32, &Site> = detail.sites.iter().map(|site| (site.id, site)).collect();
     for (id, one) in traced.enumerate() {
         allocation(&mut trace, detail, &threads, &sites, id, &one.map_err(Error::reading)?)?;
@@ -189,6 +190,18 @@ fn allocation_tracks<W: Write>(trace: &mut Trace<'_, W>, detail: &RunDetail) -> 
         if let Some(live) = activity.live_bytes {
             trace.counter(tgid, "live bytes", window.window.end_ns, live as f64)?;
         }
+    }
+    Ok(())
+}
+
+/// What the samples of each window fell on, constant over the window.
+fn working_set_tracks<W: Write>(trace: &mut Trace<'_, W>, detail: &RunDetail) -> Result<(), Error> {
+    let tgid = detail.report.target.tgid;
+    for window in &detail.windows {
+        let Some(own) = window.working_set else { continue };
+        let at_ns = window.window.start_ns;
+        trace.counter(tgid, "working set seen, bytes in pages", at_ns, own.pages as f64 * 4096.0)?;
+        trace.counter(tgid, "working set seen, bytes in lines", at_ns, own.lines as f64 * 64.0)?;
     }
     Ok(())
 }

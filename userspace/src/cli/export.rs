@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use waytrace_model::detail::RunDetail;
+use waytrace_report::flame::accesses::Weight as AccessWeight;
 use waytrace_report::{Error, csv, folded, json, perfetto, pprof, svg};
 use waytrace_store::{RunView, Store};
 
@@ -25,6 +26,9 @@ pub struct Args {
     /// What to write; docs/export.md describes each format.
     #[arg(short, long, value_enum, value_name = "FORMAT")]
     format: Format,
+    /// What stacks are weighted by in `folded` and `svg`; pprof holds all.
+    #[arg(short, long, value_enum, value_name = "WEIGHT", default_value_t = Weight::Bytes)]
+    weight: Weight,
     /// Where to write it, replacing what is there; `-` is stdout [default: stdout].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -36,16 +40,47 @@ pub struct Args {
 enum Format {
     /// Windows, threads and metrics as one long table.
     Csv,
+    /// Sampled memory accesses, a row for each.
+    AccessesCsv,
+    /// Mappings and the accesses to each.
+    RegionsCsv,
     /// The complete run.
     Json,
-    /// Stacks with their bytes, for FlameGraph, inferno and speedscope.
+    /// Stacks with their weights, for FlameGraph, inferno and speedscope.
     Folded,
     /// gzip-compressed profile, for go tool pprof, Pyroscope and Parca.
     Pprof,
     /// Chrome trace events, for ui.perfetto.dev.
     Perfetto,
-    /// A flame graph by bytes.
+    /// A flame graph.
     Svg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Weight {
+    /// Bytes allocated, by call path.
+    Bytes,
+    /// Sampled memory accesses, by function and mapping.
+    Accesses,
+    /// Cycles the sampled accesses took; needs a source that tells them.
+    Latency,
+}
+
+impl Weight {
+    /// `None` for allocations.
+    fn of_accesses(self) -> Option<AccessWeight> {
+        match self {
+            Self::Bytes => None,
+            Self::Accesses => Some(AccessWeight::Accesses),
+            Self::Latency => Some(AccessWeight::Latency),
+        }
+    }
+}
+
+impl Format {
+    fn shows_accesses_only(self) -> bool {
+        matches!(self, Self::AccessesCsv | Self::RegionsCsv)
+    }
 }
 
 /// Runs the command.
@@ -54,14 +89,14 @@ pub fn run(args: &Args) -> Outcome {
     if path.is_none() && args.format == Format::Pprof && std::io::stdout().is_terminal() {
         bail!("pprof is binary and stdout is a terminal; name a file with -o, or redirect stdout");
     }
+    if args.weight != Weight::Bytes && !matches!(args.format, Format::Folded | Format::Svg) {
+        bail!("--weight is for `folded` and `svg`; leave it out, or choose one of these formats");
+    }
     let store = Store::open_existing(args.store.db.as_deref())?;
     let view = store.view(store.find(&args.run)?)?;
-    let run = Run { detail: view.detail()?, view };
-    if run.detail.sites.is_empty() && matches!(args.format, Format::Folded | Format::Pprof) {
-        eprintln!(
-            "waytrace: run `{}` has no allocation sites; the output has no stacks",
-            run.detail.report.run.name
-        );
+    let run = Run { detail: view.detail()?, view, weight: args.weight };
+    if let Some(missing) = run.missing(args.format) {
+        eprintln!("waytrace: run `{}` has {missing}", run.detail.report.run.name);
     }
     match path {
         Some(path) => to_file(args.format, &run, path)?,
@@ -70,10 +105,34 @@ pub fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A run as it is written: all but its traced allocations, and where to read those.
+/// A run as it is written: all but its traced allocations and accesses, and where to read those.
 struct Run<'s> {
     detail: RunDetail,
     view: RunView<'s>,
+    weight: Weight,
+}
+
+impl Run<'_> {
+    /// What an output will be without, where it is still written.
+    fn missing(&self, format: Format) -> Option<&'static str> {
+        let has_accesses = self.detail.report.accesses.is_some();
+        let is_empty = self.detail.sites.is_empty();
+        match format {
+            Format::Folded if self.weight == Weight::Bytes && is_empty && has_accesses => {
+                Some("no allocation sites; the output has no stacks, and `--weight accesses` has")
+            }
+            Format::Folded if self.weight == Weight::Bytes && is_empty => {
+                Some("no allocation sites; the output has no stacks")
+            }
+            Format::Pprof if is_empty && !has_accesses => {
+                Some("no allocation sites; the output has no stacks")
+            }
+            format if format.shows_accesses_only() && !has_accesses => Some(
+                "no sampled accesses; the output has a header only. `profile --collect accesses` samples them",
+            ),
+            _ => None,
+        }
+    }
 }
 
 fn to_file(format: Format, run: &Run<'_>, path: &Path) -> anyhow::Result<()> {
@@ -89,13 +148,17 @@ fn to_stdout(format: Format, run: &Run<'_>) -> anyhow::Result<()> {
 }
 
 fn write(format: Format, run: &Run<'_>, out: &mut impl Write) -> Result<(), Error> {
-    let detail = &run.detail;
-    match format {
-        Format::Csv => csv::write(detail, out),
-        Format::Json => json::write(detail, run.view.traced(), out),
-        Format::Folded => folded::write(detail, out),
-        Format::Pprof => pprof::write(detail, out),
-        Format::Perfetto => perfetto::write(detail, run.view.traced(), out),
-        Format::Svg => svg::write(detail, out),
+    let (detail, view) = (&run.detail, &run.view);
+    match (format, run.weight.of_accesses()) {
+        (Format::Csv, _) => csv::write(detail, out),
+        (Format::AccessesCsv, _) => csv::accesses::write(detail, view.accesses(), out),
+        (Format::RegionsCsv, _) => csv::regions::write(detail, out),
+        (Format::Json, _) => json::write(detail, view.traced(), view.accesses(), out),
+        (Format::Folded, None) => folded::write(detail, out),
+        (Format::Folded, Some(weight)) => folded::accesses(detail, view.accesses(), weight, out),
+        (Format::Pprof, _) => pprof::write(detail, view.accesses(), out),
+        (Format::Perfetto, _) => perfetto::write(detail, view.traced(), out),
+        (Format::Svg, None) => svg::write(detail, out),
+        (Format::Svg, Some(weight)) => svg::accesses(detail, view.accesses(), weight, out),
     }
 }

@@ -94,6 +94,15 @@ impl Space {
         self.stretches.iter().map(|own| own.length).fold(0, u64::saturating_add)
     }
 
+    /// The gaps that were cut out: the height they are at, and their bytes; the most there can be between processes.
+    pub fn gaps(&self) -> impl Iterator<Item = (u64, u64)> {
+        let after = self.stretches.iter().skip(1);
+        self.stretches.iter().zip(after).map(|(below, above)| {
+            let is_same = below.process == above.process;
+            (above.at, if is_same { above.start.saturating_sub(below.end()) } else { u64::MAX })
+        })
+    }
+
     /// Height of an address; `None` where nothing is used.
     pub fn place(&self, process: u32, address: u64) -> Option<u64> {
         let after = self.stretches.partition_point(|own| (own.process, own.start) <= (process, address));
@@ -188,6 +197,7 @@ mod tests {
         assert_eq!((low.start, low.length, low.at), (0x1000, 0x3000, 0));
         assert_eq!((high.start, high.length, high.at), (0x7000_0000, 0x1000, 0x3000));
         assert_eq!(space.height, 0x4000);
+        assert_eq!(space.gaps().collect::<Vec<_>>(), [(0x3000, 0x7000_0000 - 0x4000)]);
         assert_eq!(space.place(1, 0x1234), Some(0x234));
         assert_eq!(space.place(1, 0x7000_0010), Some(0x3010));
         assert_eq!((space.place(1, 0x4000), space.place(2, 0x1234), space.place(1, 0)), (None, None, None));

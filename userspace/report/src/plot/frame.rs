@@ -20,6 +20,8 @@ const TALL: f64 = HEIGHT - TOP - BOTTOM;
 const WIDE: f64 = WIDTH - LEFT - RIGHT;
 /// Names closer than this would lie on one another.
 const LINE: f64 = 13.0;
+/// Marks of gaps closer than this would hide what is between them.
+const GAP: f64 = 16.0;
 
 /// Where things go.
 pub struct Frame {
@@ -116,14 +118,17 @@ impl Frame {
         }
     }
 
+    /// The largest gaps, as many as do not lie on one another.
     fn gaps(&self, svg: &mut String, heat: &Heat) {
-        let mut last = f64::INFINITY;
+        let mut gaps: Vec<(u64, f64)> =
+            heat.space.gaps().map(|(height, bytes)| (bytes, self.y(height))).collect();
+        gaps.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.total_cmp(&b.1)));
+        let mut marked: Vec<f64> = Vec::new();
         svg.push_str("<path stroke=\"#8b93a0\" stroke-width=\"0.7\" stroke-dasharray=\"3 5\" d=\"");
-        for own in heat.space.stretches.iter().skip(1) {
-            let y = self.y(own.at);
-            if last - y >= 10.0 {
+        for (_, y) in gaps {
+            if marked.iter().all(|own| (own - y).abs() >= GAP) {
                 let _ = write!(svg, "M{LEFT},{y:.1}h{WIDE}");
-                last = y;
+                marked.push(y);
             }
         }
         svg.push_str("\"/>\n");

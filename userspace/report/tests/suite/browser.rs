@@ -34,6 +34,34 @@ all('.sites details').forEach(on => { on.open = true; });
 setTimeout(() => document.documentElement.setAttribute('data-visited', 'yes'), 300);
 </script>";
 
+/// Uses the heat map, before [`VISITOR`] changes what is on screen: what it tells of its cells, and what gestures do.
+const HEAT_VISITOR: &str = "<script>
+const heat = document.querySelector('.heat .overlay');
+if (heat) {
+  const box = heat.getBoundingClientRect(), reset = document.getElementById('zoom-reset'), told = new Set();
+  const note = (name, value) => document.documentElement.setAttribute('data-heat-' + name, String(value));
+  const at = (type, x, y, more) => heat.dispatchEvent(new PointerEvent(type, {clientX: box.left + x, clientY: box.top + y, pointerId: 1, ...more}));
+  const key = (key, more) => heat.dispatchEvent(new KeyboardEvent('keydown', {key, bubbles: true, ...more}));
+  const tip = document.getElementById('tip');
+  heat.setPointerCapture = () => {};
+  for (let y = 7; y < 450; y += 3) for (let x = 300; x < 420; x += 20) { at('pointermove', x, y); if (!tip.hidden) told.add(tip.textContent); }
+  note('told', [...told].join(' | '));
+  const map = document.querySelector('.heat canvas');
+  const colours = new Set(new Uint32Array(map.getContext('2d').getImageData(100, 10, map.width - 300, 400).data.buffer));
+  note('colours', colours.size);
+  const title = () => document.querySelector('#heat .bar > button:last-child').hidden;
+  at('pointerdown', 200, 100); at('pointermove', 400, 300); at('pointerup', 400, 300);
+  note('dragged', !reset.hidden && !title());
+  key('Escape');
+  note('whole', reset.hidden && title());
+  key('+'); key('ArrowLeft', {shiftKey: true}); key('ArrowUp');
+  note('keys', !reset.hidden && document.getElementById('live').textContent !== '');
+  key('Escape');
+  heat.dispatchEvent(new WheelEvent('wheel', {deltaY: -200, ctrlKey: true, clientX: box.left + 300, clientY: box.top + 100, cancelable: true}));
+  requestAnimationFrame(() => { note('wheel', !reset.hidden); key('Escape'); });
+}
+</script>";
+
 /// A directory of this process that goes when the test ends.
 struct Scratch(PathBuf);
 
@@ -63,7 +91,7 @@ fn visited(detail: &RunDetail, name: &str) -> Option<String> {
     )
     .expect("nothing to fail");
     let page = page.replacen("<head>", &format!("<head>{RECORDER}"), 1);
-    let page = page.replacen("</body>", &format!("{VISITOR}</body>"), 1);
+    let page = page.replacen("</body>", &format!("{HEAT_VISITOR}{VISITOR}</body>"), 1);
     std::fs::write(&file, page).expect("our own directory");
     let output = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
@@ -103,9 +131,46 @@ fn the_page_works() {
     assert!(section(&document, "flame").contains("match"), "the search says what it found");
     assert!(section(&document, "sites").contains("_sdsnewlen"), "an opened row shows its stack");
     assert!(section(&document, "traced").contains("601 allocations"));
+    let hostile = accesses::hostile(fixture::hostile());
     for (detail, name) in
-        [(fixture::run(40, false), "budgeted"), (fixture::hostile(), "hostile"), (fixture::empty(), "empty")]
+        [(fixture::run(40, false), "budgeted"), (hostile, "hostile"), (fixture::empty(), "empty")]
     {
         visited(&detail, name);
     }
+}
+
+#[test]
+fn the_heat_map_works() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let Some(document) = visited(&detail, "heat") else {
+        println!("SKIP: no `chromium` here, so the page cannot be opened");
+        return;
+    };
+    let noted = |name: &str| {
+        let (_, rest) = document.split_once(&format!("data-heat-{name}=\"")).expect("what the visitor noted");
+        rest.split('"').next().unwrap_or_default().to_owned()
+    };
+    let told = noted("told");
+    for text in [
+        "dictFind dict.c:512",
+        "__memmove_avx_unaligned_erms",
+        "[heap]",
+        "[stack] ×",
+        "48.0MiB in huge pages",
+        "bio_aof 4244",
+        "allocated by",
+        "in blocks of",
+        "0x5581",
+    ] {
+        assert!(told.contains(text), "{text}: {told}");
+    }
+    assert!(noted("colours").parse::<u32>().is_ok_and(|count| count > 10), "cells differ");
+    for name in ["dragged", "whole", "keys", "wheel"] {
+        assert_eq!(noted(name), "true", "{name}");
+    }
+    assert!(section(&document, "heat").contains("12,000 samples"));
+    assert!(
+        section(&document, "accesses").matches("<path").count() > 2,
+        "the working set and the advice are drawn"
+    );
 }

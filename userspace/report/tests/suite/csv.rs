@@ -2,11 +2,12 @@
 
 use waytrace_model::detail::RunDetail;
 use waytrace_model::phase::{Phase, PhaseReading};
+use waytrace_report::csv;
 
-use crate::{fixture, text};
+use crate::{accesses, fixture, text};
 
 fn table(detail: &RunDetail) -> String {
-    text(|out| waytrace_report::csv::write(detail, out))
+    text(|out| csv::write(detail, out))
 }
 
 /// Fields of every row, by a parser of its own: quoted fields, doubled quotes.
@@ -58,7 +59,7 @@ fn what_was_not_measured_has_no_row() {
 #[test]
 fn hostile_names_stay_in_their_field() {
     let rows = rows(&table(&fixture::hostile()));
-    assert!(rows.iter().all(|row| row.len() == waytrace_report::csv::COLUMNS.len()));
+    assert!(rows.iter().all(|row| row.len() == csv::COLUMNS.len()));
     assert!(rows.iter().any(|row| row[4] == fixture::HOSTILE && row[5] == fixture::HOSTILE));
 }
 
@@ -84,5 +85,46 @@ fn phases_follow_the_windows_in_rows_of_their_own() {
 
 #[test]
 fn an_empty_run_has_a_header_only() {
-    assert_eq!(rows(&table(&fixture::empty())), [waytrace_report::csv::COLUMNS.map(str::to_owned).to_vec()]);
+    assert_eq!(rows(&table(&fixture::empty())), [csv::COLUMNS.map(str::to_owned).to_vec()]);
+}
+
+#[test]
+fn every_access_has_a_row() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let rows = rows(&text(|out| csv::accesses::write(&detail, accesses::accesses(&detail), out)));
+    assert_eq!(rows[0], csv::accesses::COLUMNS.map(str::to_owned));
+    assert_eq!(rows.len() as u64, accesses::COUNT + 1);
+    let column = |name: &str| csv::accesses::COLUMNS.iter().position(|own| *own == name).unwrap();
+    for (row, access) in rows[1..].iter().zip(accesses::accesses(&detail).flatten()) {
+        assert_eq!(row[column("at_ns")], access.at_ns.to_string());
+        assert_eq!(row[column("address")], format!("{:#x}", access.address));
+        let region = detail.regions.iter().find(|own| Some(own.id) == access.region).unwrap();
+        assert_eq!(row[column("region")], region.name);
+        let site = detail.sites.iter().find(|own| Some(own.id) == access.block.map(|block| block.site));
+        assert_eq!(row[column("block_site")], site.map(|own| own.frames[0].label()).unwrap_or_default());
+        assert_eq!(row[column("latency_cycles")], "", "not known is empty");
+    }
+    let precise = text(|out| csv::accesses::write(&detail, accesses::precise(&detail).take(50), out));
+    assert!(precise.contains(",load,1000,") && precise.contains(",40,L2,"), "{precise}");
+}
+
+#[test]
+fn every_mapping_has_a_row() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let rows = rows(&text(|out| csv::regions::write(&detail, out)));
+    assert_eq!(rows[0], csv::regions::COLUMNS.map(str::to_owned));
+    let own = detail.report.accesses.as_ref().unwrap();
+    let sum = |at: usize| rows[1..].iter().map(|row| row[at].parse::<u64>().unwrap()).sum::<u64>();
+    assert_eq!((sum(4), sum(5)), (own.loads, own.stores));
+    assert_eq!(rows[1][..3], ["[heap]", "4242", "0x558140000000"]);
+}
+
+#[test]
+fn hostile_accesses_stay_in_their_row() {
+    let detail = accesses::hostile(fixture::hostile());
+    let written = rows(&text(|out| csv::accesses::write(&detail, accesses::accesses(&detail), out)));
+    assert!(written.iter().all(|row| row.len() == csv::accesses::COLUMNS.len()));
+    let written = rows(&text(|out| csv::regions::write(&detail, out)));
+    assert!(written.iter().all(|row| row.len() == csv::regions::COLUMNS.len()));
+    assert_eq!(written[1][0], fixture::HOSTILE);
 }

@@ -97,8 +97,7 @@ fn the_heat_map_holds_every_sample() {
     let data = data(&page(&detail));
     let heat = &data["heat"];
     let column = |name: &str| unpacked(heat[name].as_str().unwrap_or_default());
-    let (at, what, place, tid, site) =
-        (column("at"), column("what"), column("place"), column("tid"), column("site"));
+    let (at, what, place) = (column("at"), column("what"), column("place"));
     assert_eq!((number(&heat["shown"]), number(&heat["count"])), (accesses::COUNT, accesses::COUNT));
     assert!(heat["weight"].is_null(), "each stands for one");
     let mut height = 0;
@@ -120,20 +119,21 @@ fn the_heat_map_holds_every_sample() {
     for (i, access) in samples.iter().enumerate() {
         now_us += at[i];
         assert_eq!(now_us, access.at_ns / 1000);
-        let code = what[i] / 2;
+        let maker = |of: usize| number(&heat["makers"][of][(what[i] / 2) as usize]) as usize;
+        let code = maker(0);
         let step = (place[i] >> 1) as i64 ^ -((place[i] & 1) as i64);
         let height: &mut i64 = heights.entry(code).or_default();
         *height += step;
         let (from, start, _, scale) =
             stretches.iter().rev().find(|(from, ..)| *from <= *height as u64).expect("a stretch");
         assert_eq!(start + (*height as u64 - from) / scale, access.address);
-        let frame = &data["frames"][number(&heat["code"][code as usize]) as usize];
+        let frame = &data["frames"][number(&heat["code"][code]) as usize];
         let known = detail.code.iter().find(|own| Some(own.id) == access.code).unwrap();
         assert_eq!(frame["name"].as_str(), known.frames[0].function.as_deref());
         assert_eq!(what[i] % 2 == 1, access.kind == waytrace_model::access::AccessKind::Store);
-        let thread = heat["threads"][tid[i] as usize].as_str().unwrap();
+        let thread = heat["threads"][maker(1)].as_str().unwrap();
         assert!(thread.ends_with(&access.tid.to_string()), "{thread}");
-        let row = (site[i] > 0).then(|| number(&heat["sites"][site[i] as usize - 1]) as usize);
+        let row = (maker(2) > 0).then(|| number(&heat["sites"][maker(2) - 1]) as usize);
         let block =
             access.block.map(|block| detail.sites.iter().position(|own| own.id == block.site).unwrap());
         assert_eq!(row, block, "the fixture's sites are in the table's order");

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use waytrace_model::detail::RunDetail;
 
-use crate::{fixture, text};
+use crate::{accesses, fixture, text};
 
 fn trace(detail: &RunDetail) -> Value {
     let written = text(|out| waytrace_report::perfetto::write(detail, fixture::traced(detail), out));
@@ -68,6 +68,17 @@ fn phases_are_slices_on_their_threads() {
         assert_eq!(slice["ts"].as_f64().unwrap() * 1e3, phase.start_ns as f64);
         assert_eq!(slice["args"][&detail.events[2].name], phase.readings[0].value);
     }
+}
+
+#[test]
+fn the_working_set_is_a_track() {
+    let detail = accesses::with_accesses(fixture::run(50, true));
+    let trace = trace(&detail);
+    let track = events(&trace, "C");
+    let track = track.iter().filter(|event| event["name"] == "working set seen, bytes in pages");
+    let values: Vec<f64> = track.filter_map(|event| event["args"]["value"].as_f64()).collect();
+    let pages = detail.windows.iter().filter_map(|own| own.working_set).map(|own| own.pages as f64 * 4096.0);
+    assert_eq!(values, pages.collect::<Vec<_>>());
 }
 
 #[test]

@@ -6,11 +6,12 @@ use std::process::Command;
 
 use waytrace_model::detail::RunDetail;
 
-use crate::fixture;
+use crate::{accesses, fixture};
 
 fn profile(detail: &RunDetail) -> Vec<u8> {
     let mut compressed = Vec::new();
-    waytrace_report::pprof::write(detail, &mut compressed).expect("a Vec takes everything");
+    waytrace_report::pprof::write(detail, accesses::accesses(detail), &mut compressed)
+        .expect("a Vec takes everything");
     compressed
 }
 
@@ -85,8 +86,12 @@ struct Decoded {
 
 impl Decoded {
     fn of(detail: &RunDetail) -> Self {
+        Self::from(&profile(detail))
+    }
+
+    fn from(compressed: &[u8]) -> Self {
         let mut bytes = Vec::new();
-        flate2::read::GzDecoder::new(profile(detail).as_slice()).read_to_end(&mut bytes).expect("gzip");
+        flate2::read::GzDecoder::new(compressed).read_to_end(&mut bytes).expect("gzip");
         let strings =
             messages(&bytes, 6).into_iter().map(|text| String::from_utf8(text).expect("UTF-8")).collect();
         Self { bytes, strings }
@@ -164,7 +169,42 @@ fn estimates_have_no_inuse_types() {
 }
 
 #[test]
+fn accesses_are_samples_beside_allocations() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let decoded = Decoded::of(&detail);
+    assert_eq!(decoded.types().len(), 5);
+    assert_eq!(decoded.types()[4], "accesses/count");
+    let samples = decoded.samples();
+    let own = detail.report.accesses.as_ref().unwrap();
+    assert_eq!(samples.iter().map(|(_, values)| values[4]).sum::<u64>(), own.loads + own.stores);
+    assert!(samples.iter().all(|(_, values)| (values[1] == 0) != (values[4] == 0)), "one or the other");
+    let by = |name: &str| -> u64 {
+        samples.iter().filter(|(stack, _)| stack[..] == [name]).map(|(_, values)| values[4]).sum()
+    };
+    for function in &own.functions {
+        assert_eq!(by(&function.frames[0].label()), function.loads + function.stores);
+    }
+    for label in ["region", "access", "store", "[heap]"] {
+        assert!(decoded.strings.iter().any(|text| text == label), "{label}");
+    }
+}
+
+#[test]
+fn latency_is_a_type_where_it_is_known() {
+    let mut detail = accesses::with_accesses(fixture::run(300, true));
+    let loads = detail.report.accesses.as_ref().unwrap().loads;
+    detail.report.allocations = None;
+    let mut compressed = Vec::new();
+    waytrace_report::pprof::write(&detail, accesses::precise(&detail), &mut compressed).unwrap();
+    let decoded = Decoded::from(&compressed);
+    assert_eq!(decoded.types(), ["accesses/count", "latency/cycles"]);
+    let cycles: u64 = decoded.samples().iter().map(|(_, values)| values[1]).sum();
+    assert_eq!(cycles, loads * 1000 * 40, "each load stands for 1,000 of 40 cycles");
+}
+
+#[test]
 fn hostile_and_empty_runs_decode() {
+    assert!(!Decoded::of(&accesses::hostile(fixture::hostile())).samples().is_empty());
     assert_eq!(
         Decoded::of(&fixture::hostile()).samples().len(),
         Decoded::of(&fixture::run(20, true)).samples().len()

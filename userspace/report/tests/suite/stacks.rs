@@ -1,8 +1,9 @@
 //! Folded stacks and the SVG made of them.
 
+use waytrace_report::flame::accesses::Weight;
 use waytrace_report::{Error, folded, svg};
 
-use crate::{fixture, text};
+use crate::{accesses, fixture, text};
 
 #[test]
 fn folded_lines() {
@@ -47,4 +48,41 @@ fn nothing_to_draw_is_said() {
     let error = svg::write(&fixture::empty(), &mut Vec::new()).unwrap_err();
     assert!(matches!(error, Error::NoStacks { .. }));
     assert!(error.to_string().contains("--collect allocations"), "{error}");
+}
+
+#[test]
+fn accesses_fold_into_functions_and_their_mappings() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let lines = text(|out| folded::accesses(&detail, accesses::accesses(&detail), Weight::Accesses, out));
+    let sums = accesses::sums(&detail, |own| Some((own.code, own.region)));
+    assert_eq!(lines.lines().count(), sums.len());
+    let (loads, stores) = sums[&(Some(100), Some(0))];
+    assert!(lines.contains(&format!("dictFind;[heap] {}\n", loads + stores)), "{lines}");
+    let drawing = text(|out| svg::accesses(&detail, accesses::accesses(&detail), Weight::Accesses, out));
+    assert!(drawing.contains("dictFind") && drawing.contains("12.0k accesses sampled; forward-walk"));
+}
+
+#[test]
+fn latencies_weigh_only_where_they_are_known() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let lines = text(|out| folded::accesses(&detail, accesses::precise(&detail), Weight::Latency, out));
+    let cycles: u64 =
+        lines.lines().map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum();
+    assert_eq!(cycles, detail.report.accesses.as_ref().unwrap().loads * 40_000);
+    let error =
+        folded::accesses(&detail, accesses::accesses(&detail), Weight::Latency, &mut Vec::new()).unwrap_err();
+    assert!(matches!(error, Error::NoLatencies { .. }), "{error}");
+    let none = fixture::run(3, true);
+    let error =
+        svg::accesses(&none, accesses::accesses(&none), Weight::Accesses, &mut Vec::new()).unwrap_err();
+    assert!(error.to_string().contains("--collect accesses"), "{error}");
+}
+
+#[test]
+fn hostile_accesses_stay_in_their_line() {
+    let detail = accesses::hostile(fixture::hostile());
+    let lines = text(|out| folded::accesses(&detail, accesses::accesses(&detail), Weight::Accesses, out));
+    assert!(!lines.is_empty() && lines.lines().all(|line| line.matches(';').count() == 1), "{lines}");
+    let drawing = text(|out| svg::accesses(&detail, accesses::accesses(&detail), Weight::Accesses, out));
+    assert!(!drawing.contains("<script>alert(1)"), "a name became markup");
 }

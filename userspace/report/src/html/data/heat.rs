@@ -9,6 +9,7 @@ use super::frames::Frames;
 use super::packed::Packed;
 use super::sites::Sites;
 use crate::heat::Heat as Picture;
+use crate::heat::points::Point;
 use crate::text::plain;
 
 /// Times in the page are microseconds: a byte less for each sample than nanoseconds, and finer than any screen.
@@ -34,20 +35,19 @@ pub struct Heat {
     regions: Vec<(String, String, u64, u64, u64, Option<u32>)>,
     /// Microseconds after the sample before.
     at: Packed,
-    /// Rank of the instruction × 2, plus 1 for a store.
+    /// Rank of who made it × 2, plus 1 for a store.
     what: Packed,
     /// Height, as the signed distance from the sample before by the same instruction.
     place: Packed,
-    /// Rank of the thread; of the block's site plus 1. Absent where there is but one.
-    tid: Option<Packed>,
-    site: Option<Packed>,
     /// Events a sample stands for; absent where each stands for one.
     weight: Option<Packed>,
-    /// Frame of each instruction by rank; a last one for those that are not known.
+    /// Who made samples, most frequent first: positions in `code` and `threads`, and in `sites` plus 1.
+    makers: [Vec<usize>; 3],
+    /// Frame of each instruction; a last one for those that are not known.
     code: Vec<u32>,
-    /// Name of each thread by rank.
+    /// Name of each thread.
     threads: Vec<String>,
-    /// Row of the site table of each site by rank.
+    /// Row of the site table of each site.
     sites: Vec<Option<usize>>,
     /// Traced blocks: which rectangle of the traced allocations, height, bytes.
     blocks: Vec<(usize, u64, u64)>,
@@ -64,23 +64,23 @@ impl Heat {
     ) -> Option<Self> {
         let picture = picture?;
         let list = &picture.points.list;
-        let code = Ranks::of(list.iter().map(|point| point.code));
-        let threads = Ranks::of(list.iter().map(|point| Some(point.tid)));
-        let by_site = Ranks::of(list.iter().map(|point| point.site));
+        let code = Ranks::of(list.iter().filter_map(|point| point.code));
+        let threads = Ranks::of(list.iter().map(|point| point.tid));
+        let by_site = Ranks::of(list.iter().filter_map(|point| point.site));
+        let makers = Ranks::of(list.iter().map(maker));
         let mut columns = Columns::default();
         let mut last_us = 0;
-        let mut last_place: HashMap<usize, u64> = HashMap::new();
+        let mut last_place: HashMap<Option<u32>, u64> = HashMap::new();
         let mut shown = 0;
         for point in list {
             let Some(place) = picture.space.place(point.process, point.address) else { continue };
-            let (now_us, rank) = (point.at_ns / TIME_UNIT_NS, code.rank(point.code));
+            let now_us = point.at_ns / TIME_UNIT_NS;
             columns.at.push(now_us - last_us);
             last_us = now_us;
-            columns.what.push(rank as u64 * 2 + u64::from(point.is_store));
+            columns.what.push(makers.rank(maker(point)) as u64 * 2 + u64::from(point.is_store));
             // Heights are below 2^52.
-            columns.place.push_signed(place as i64 - last_place.insert(rank, place).unwrap_or(0) as i64);
-            columns.tid.push(threads.rank(Some(point.tid)) as u64);
-            columns.site.push(point.site.map_or(0, |site| by_site.rank(Some(site)) as u64 + 1));
+            let last = last_place.insert(point.code, place).unwrap_or(0);
+            columns.place.push_signed(place as i64 - last as i64);
             columns.weight.push(point.weight);
             shown += 1;
         }
@@ -99,9 +99,16 @@ impl Heat {
             at: columns.at,
             what: columns.what,
             place: columns.place,
-            tid: (threads.order.len() > 1).then_some(columns.tid),
-            site: (!by_site.order.is_empty()).then_some(columns.site),
             weight: weighted.then_some(columns.weight),
+            makers: [
+                makers
+                    .order
+                    .iter()
+                    .map(|(own, ..)| own.map_or(code.order.len(), |own| code.rank(own)))
+                    .collect(),
+                makers.order.iter().map(|(_, tid, _)| threads.rank(*tid)).collect(),
+                makers.order.iter().map(|(.., own)| own.map_or(0, |own| by_site.rank(own) + 1)).collect(),
+            ],
             code: code_frames(&code, detail, frames),
             threads: thread_names(&threads, detail),
             sites: by_site.order.iter().map(|site| sites.row(*site)).collect(),
@@ -119,30 +126,35 @@ struct Columns {
     at: Packed,
     what: Packed,
     place: Packed,
-    tid: Packed,
-    site: Packed,
     weight: Packed,
 }
 
-/// Keys numbered by how often they occur: the most frequent have the shortest numbers.
-struct Ranks {
-    order: Vec<u32>,
-    by_key: HashMap<u32, usize>,
+/// Who made a sample: instruction, thread, site of the block.
+type Maker = (Option<u32>, u32, Option<u32>);
+
+fn maker(point: &Point) -> Maker {
+    (point.code, point.tid, point.site)
 }
 
-impl Ranks {
-    fn of(keys: impl Iterator<Item = Option<u32>>) -> Self {
-        let mut counts: HashMap<u32, u64> = HashMap::new();
-        keys.flatten().for_each(|key| *counts.entry(key).or_default() += 1);
-        let mut order: Vec<u32> = counts.keys().copied().collect();
+/// Keys numbered by how often they occur: the most frequent have the shortest numbers.
+struct Ranks<K> {
+    order: Vec<K>,
+    by_key: HashMap<K, usize>,
+}
+
+impl<K: Copy + Eq + Ord + std::hash::Hash> Ranks<K> {
+    fn of(keys: impl Iterator<Item = K>) -> Self {
+        let mut counts: HashMap<K, u64> = HashMap::new();
+        keys.for_each(|key| *counts.entry(key).or_default() += 1);
+        let mut order: Vec<K> = counts.keys().copied().collect();
         order.sort_by_key(|key| (std::cmp::Reverse(counts.get(key).copied()), *key));
         let by_key = order.iter().enumerate().map(|(rank, key)| (*key, rank)).collect();
         Self { order, by_key }
     }
 
     /// What is not known comes after all that is.
-    fn rank(&self, key: Option<u32>) -> usize {
-        key.and_then(|key| self.by_key.get(&key).copied()).unwrap_or(self.order.len())
+    fn rank(&self, key: K) -> usize {
+        self.by_key.get(&key).copied().unwrap_or(self.order.len())
     }
 }
 
@@ -159,7 +171,7 @@ fn regions(picture: &Picture) -> Vec<(String, String, u64, u64, u64, Option<u32>
     picture.regions.iter().map(of).collect()
 }
 
-fn code_frames(code: &Ranks, detail: &RunDetail, frames: &mut Frames) -> Vec<u32> {
+fn code_frames(code: &Ranks<u32>, detail: &RunDetail, frames: &mut Frames) -> Vec<u32> {
     let by_id: HashMap<u32, _> = detail.code.iter().map(|own| (own.id, &own.frames)).collect();
     let unknown = frames.stand_in("instruction not known");
     let of = |id: &u32| by_id.get(id).and_then(|own| own.first()).map(|frame| frames.with_place(frame));
@@ -168,7 +180,7 @@ fn code_frames(code: &Ranks, detail: &RunDetail, frames: &mut Frames) -> Vec<u32
     list
 }
 
-fn thread_names(threads: &Ranks, detail: &RunDetail) -> Vec<String> {
+fn thread_names(threads: &Ranks<u32>, detail: &RunDetail) -> Vec<String> {
     let names: HashMap<u32, &str> =
         detail.report.target.threads.iter().map(|thread| (thread.tid, thread.comm.as_str())).collect();
     let of = |tid: &u32| format!("{} {tid}", plain(names.get(tid).copied().unwrap_or_default()));

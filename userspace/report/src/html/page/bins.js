@@ -6,14 +6,12 @@ const samplesOf = own => {
   const what = unpack(own.what, new Uint32Array(n));
   const last = new Float64Array(own.code.length);
   const place = unpack(own.place, new Float64Array(n), (step, i) => {
-    const code = what[i] >> 1;
+    const code = own.makers[0][what[i] >> 1];
     last[code] += unzigzag(step);
     return last[code];
   });
-  const weight = own.weight ? unpack(own.weight, new Float64Array(n)) : constant(new Float64Array(n), 1);
-  const tid = own.tid ? unpack(own.tid, new Uint32Array(n)) : new Uint32Array(n);
-  const site = own.site ? unpack(own.site, new Uint32Array(n)) : new Uint32Array(n);
-  return { at, what, place, weight, tid, site };
+  const weight = own.weight ? unpack(own.weight, new Float64Array(n)) : new Float64Array(n).fill(1);
+  return { at, what, place, weight };
 };
 
 // First sample at or after an instant.

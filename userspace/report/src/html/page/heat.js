@@ -95,14 +95,20 @@ const drawHeat = () => {
     }
     pen.globalAlpha = 1;
   };
+  // The largest gaps in view are marked; where one lies on another's mark, the larger counts.
+  const gaps = own.stretches.map(([process, start, length], i) => {
+    const [before, from, bytes] = i === 0 ? [process, start, 0] : own.stretches[i - 1];
+    return { at: starts[i], size: before !== process ? Infinity : Number(BigInt(`0x${start}`) - BigInt(`0x${from}`)) - bytes };
+  }).slice(1).sort((a, b) => b.size - a.size);
   const drawGaps = (pen, paint) => {
     pen.fillStyle = paint("--soft");
-    pen.globalAlpha = 0.35;
-    let last = Infinity;
-    for (let i = Math.max(1, stretchAt(plane.low)); i < starts.length && starts[i] <= plane.high; i += 1) {
-      const y = Math.round(scale.toY(starts[i]));
-      if (last - y < 10) continue;
-      last = y;
+    pen.globalAlpha = 0.5;
+    const free = new Uint8Array(height + 1);
+    for (const { at } of gaps) {
+      if (at <= plane.low || at >= plane.high) continue;
+      const y = Math.round(scale.toY(at));
+      if (free[y]) continue;
+      free.fill(1, Math.max(0, y - 15), y + 16);
       for (let x = margin.left; x < margin.left + scale.width; x += 8) pen.fillRect(x, y, 3, 1);
     }
     pen.globalAlpha = 1;
@@ -135,8 +141,10 @@ const drawHeat = () => {
     own.regions.forEach(([label, , from, to, huge], i) => {
       const [y, bottom] = [Math.max(margin.top, scale.toY(to)), Math.min(margin.top + scale.tall, scale.toY(from))];
       if (bottom <= y) return;
-      pen.fillStyle = paint(i % 2 === 0 ? "--soft" : "--line");
+      pen.fillStyle = paint("--soft");
+      pen.globalAlpha = i % 2 === 0 ? 1 : 0.45;
       pen.fillRect(left, y, 4, Math.max(1, bottom - y - 1));
+      pen.globalAlpha = 1;
       if (huge > 0) {
         pen.fillStyle = paint("--huge");
         pen.fillRect(left + 5, y, 3, Math.max(1, bottom - y - 1));

@@ -20,7 +20,8 @@ const heatTold = (own, samples, { addressAt, scaleAt, regionAt }) => {
     ];
   };
   const sumUp = (cell, kind) => {
-    const { at, what, place, weight, tid, site } = samples;
+    const { at, what, place, weight } = samples;
+    const [codes, threads, sites] = own.makers;
     const sum = { loads: 0, stores: 0, codes: new Map(), tids: new Map(), sites: new Map(), count: 0, first: -1 };
     const end = firstAt(at, cell.to);
     for (let i = firstAt(at, cell.from); i < end; i += 1) {
@@ -28,9 +29,10 @@ const heatTold = (own, samples, { addressAt, scaleAt, regionAt }) => {
       sum[what[i] & 1 ? "stores" : "loads"] += weight[i];
       sum.count += 1;
       sum.first = i;
-      add(sum.codes, what[i] >> 1, weight[i]);
-      add(sum.tids, tid[i], weight[i]);
-      if (site[i] > 0) add(sum.sites, site[i] - 1, weight[i]);
+      const maker = what[i] >> 1;
+      add(sum.codes, codes[maker], weight[i]);
+      add(sum.tids, threads[maker], weight[i]);
+      if (sites[maker] > 0) add(sum.sites, sites[maker] - 1, weight[i]);
     }
     return sum;
   };

@@ -16,4 +16,3 @@ const unpack = (text, column, each) => {
   return column;
 };
 const unzigzag = value => value % 2 === 0 ? value / 2 : -(value + 1) / 2;
-const constant = (column, value) => column.fill(value);
