@@ -1,5 +1,6 @@
 //! The sampler's tick: each thread of the targets has a timer of its own CPU time.
 
+use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::{map, perf_event};
 use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::PerfEventContext;
@@ -29,9 +30,13 @@ fn ticked(ctx: &PerfEventContext) -> Option<()> {
         ticks.kernel += 1;
         return None;
     }
+    // SAFETY: the helper has no preconditions.
+    let began_ns = unsafe { bpf_ktime_get_ns() };
     match capture::emit(interrupted, task, cause::TICK) {
         Ok(()) => ticks.user += 1,
         Err(()) => ticks.dropped += 1,
     }
+    // SAFETY: as above.
+    ticks.capture_ns += unsafe { bpf_ktime_get_ns() } - began_ns;
     None
 }

@@ -20,8 +20,11 @@ use crate::Error;
 use crate::collect::perf::borrow;
 use crate::kernel::{Kernel, sys};
 
-/// Time between two checks.
-const PAUSE_NS: u64 = 100_000_000;
+/// Mean time between two checks.
+const PAUSE_NS: u64 = 200_000_000;
+/// The first checks come faster, for a short run should have some as well.
+const FIRST_CHECKS: u64 = 100;
+const FIRST_PAUSE_NS: u64 = 50_000_000;
 /// A thread that does not come by in this time is not waited for.
 const PATIENCE_NS: u64 = 50_000_000;
 /// Hits the second breakpoint is allowed, that of the check among them.
@@ -42,6 +45,16 @@ pub struct Tally {
     pub confirmed: u64,
 }
 
+/// How far a walk came from where the thread passed the first breakpoint.
+enum Walked {
+    /// To the second, where these should be the registers.
+    Reached(Box<State>),
+    /// To something it cannot follow: it claims nothing.
+    Lost,
+    /// Nowhere near: the thread will come to the second breakpoint and the walk did not.
+    Missed,
+}
+
 /// The one check under way, and how those before it went.
 pub struct Checks {
     programs: [OwnedFd; 2],
@@ -55,7 +68,7 @@ pub struct Checks {
 struct Check {
     tid: u32,
     second_ip: u64,
-    first: Option<Box<Capture>>,
+    walked: Option<Walked>,
     until_ns: u64,
     _breakpoints: [(OwnedFd, Counter); 2],
 }
@@ -82,7 +95,8 @@ impl Checks {
 
     /// Arms a check of a walk that came by these instructions.
     pub fn begin(&mut self, capture: &Capture, path: &[u64]) {
-        self.next_ns = capture.at_ns + PAUSE_NS / 2 + self.draw(PAUSE_NS as usize) as u64;
+        let pause_ns = if self.tally.compared < FIRST_CHECKS { FIRST_PAUSE_NS } else { PAUSE_NS };
+        self.next_ns = capture.at_ns + pause_ns / 2 + self.draw(pause_ns as usize) as u64;
         if path.len() < 2 {
             return;
         }
@@ -104,7 +118,7 @@ impl Checks {
                 self.under_way = Some(Check {
                     tid: capture.tid,
                     second_ip,
-                    first: None,
+                    walked: None,
                     until_ns: super::now_ns() + PATIENCE_NS,
                     _breakpoints: breakpoints,
                 });
@@ -122,18 +136,8 @@ impl Checks {
         Ok((link, breakpoint))
     }
 
-    /// The thread came by the first breakpoint.
-    pub fn first(&mut self, capture: Capture) {
-        if let Some(check) = &mut self.under_way
-            && check.tid == capture.tid
-            && check.first.is_none()
-        {
-            check.first = Some(Box::new(capture));
-        }
-    }
-
-    /// The thread came by the second after the first.
-    pub fn second(
+    /// The thread came by the first breakpoint: walks on from there at once, as from a sample.
+    pub fn first(
         &mut self,
         capture: &Capture,
         walker: &mut Walker,
@@ -141,34 +145,39 @@ impl Checks {
         space: &Space,
         files: &mut Files,
     ) {
-        let Some(check) = self.under_way.take_if(|check| check.tid == capture.tid) else { return };
-        let Some(first) = check.first else { return };
-        cache.begin(&first);
+        let Some(check) = self.under_way.as_mut().filter(|check| check.tid == capture.tid) else { return };
+        if check.walked.is_some() {
+            return;
+        }
+        cache.begin(capture);
         let mut memory = TargetMemory { tgid: capture.tgid, cache, space, gone: false };
         let mut code = TargetCode { tgid: capture.tgid, modules: &space.modules, files };
-        walker.begin(&state(&first));
+        walker.begin(&state(capture));
+        let mut walked = Walked::Missed;
         for _ in 0..LIMIT {
-            // What cannot be followed claims nothing.
             if walker.step(&mut memory, &mut code).is_err() {
-                return;
+                walked = Walked::Lost;
+                break;
             }
             if walker.state().rip == check.second_ip {
-                self.tally.compared += 1;
-                let agrees = agree(walker.state(), capture);
-                self.tally.confirmed += u64::from(agrees);
-                if !agrees {
-                    tracing::debug!(
-                        first = format!("{:x}", first.ip),
-                        second = format!("{:x}", capture.ip),
-                        differs = ?difference(walker.state(), capture),
-                        "a walk was led astray"
-                    );
-                }
-                return;
+                walked = Walked::Reached(Box::new(walker.state().clone()));
+                break;
             }
         }
-        // The thread came by and the walk did not.
+        check.walked = Some(walked);
+    }
+
+    /// The thread came by the second after the first. Gives whether the walk did so too; `None` where it claimed nothing.
+    pub fn second(&mut self, capture: &Capture) -> Option<bool> {
+        let check = self.under_way.take_if(|check| check.tid == capture.tid)?;
+        let agrees = match check.walked? {
+            Walked::Reached(state) => agree(&state, capture),
+            Walked::Missed => false,
+            Walked::Lost => return None,
+        };
         self.tally.compared += 1;
+        self.tally.confirmed += u64::from(agrees);
+        Some(agrees)
     }
 
     /// Gives up on a thread that does not come by.

@@ -2,7 +2,7 @@
 //!
 //! Lines are kept for the length of a walk: what it read once stays what it was.
 
-use waytrace_abi::access::{Capture, LINE_BYTES, LINES, line_address};
+use waytrace_abi::access::{Capture, HOT_LINES, LINE_BYTES, LINES, line_address};
 use waytrace_walk::{Memory, Unreadable};
 
 use super::space::Space;
@@ -17,18 +17,38 @@ pub struct LineCache {
     tags: Vec<Tag>,
     lines: Vec<[u8; LINE_BYTES]>,
     walk: u32,
+    /// Places of lines the walk has read that no register led to.
+    wanted: Vec<usize>,
+}
+
+/// How a line came to be known.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum From {
+    /// Read from the process after the sample.
+    #[default]
+    Process,
+    /// Captured, because a register led to it.
+    Register,
+    /// Captured, because walks keep needing it.
+    Hot,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Tag {
     line: u64,
     walk: u32,
-    captured: bool,
+    from: From,
+    is_wanted: bool,
 }
 
 impl Default for LineCache {
     fn default() -> Self {
-        Self { tags: vec![Tag::default(); SLOTS], lines: vec![[0; LINE_BYTES]; SLOTS], walk: 0 }
+        Self {
+            tags: vec![Tag::default(); SLOTS],
+            lines: vec![[0; LINE_BYTES]; SLOTS],
+            walk: 0,
+            wanted: Vec::new(),
+        }
     }
 }
 
@@ -40,29 +60,48 @@ impl LineCache {
             self.tags.fill(Tag::default());
             self.walk = 1;
         }
+        self.wanted.clear();
         for (n, line) in capture.lines.iter().enumerate().take(LINES) {
             if capture.captured >> n & 1 != 0 {
                 let number = line_address(&capture.general, n) / LINE_BYTES as u64;
-                self.put(number, line, true);
+                self.put(number, line, From::Register);
+            }
+        }
+        for (n, (address, line)) in capture.hot.iter().zip(&capture.hot_lines).enumerate().take(HOT_LINES) {
+            if capture.hot_captured[n / 64] >> (n % 64) & 1 != 0 {
+                self.put(address / LINE_BYTES as u64, line, From::Hot);
             }
         }
     }
 
+    /// Lines that the walk has read and no register led to, with what they held.
+    pub fn wanted(&self) -> impl Iterator<Item = (u64, &[u8; LINE_BYTES])> {
+        let at = |&place: &usize| Some((self.tags.get(place)?.line, self.lines.get(place)?));
+        self.wanted.iter().filter_map(at)
+    }
+
     #[inline]
-    fn get(&self, number: u64) -> Option<&[u8; LINE_BYTES]> {
+    fn get(&mut self, number: u64) -> Option<&[u8; LINE_BYTES]> {
         let place = place(number);
-        let tag = self.tags.get(place)?;
-        (tag.walk == self.walk && tag.line == number).then(|| &self.lines[place])
+        let tag = self.tags.get_mut(place)?;
+        if tag.walk != self.walk || tag.line != number {
+            return None;
+        }
+        if !tag.is_wanted && tag.from != From::Register {
+            tag.is_wanted = true;
+            self.wanted.push(place);
+        }
+        self.lines.get(place)
     }
 
     /// Keeps a line. One that was captured gives way to no other.
-    fn put(&mut self, number: u64, bytes: &[u8; LINE_BYTES], captured: bool) {
+    fn put(&mut self, number: u64, bytes: &[u8; LINE_BYTES], from: From) {
         let place = place(number);
         let (tag, line) = (&mut self.tags[place], &mut self.lines[place]);
-        if tag.walk == self.walk && tag.captured {
+        if tag.walk == self.walk && tag.from != From::Process {
             return;
         }
-        *tag = Tag { line: number, walk: self.walk, captured };
+        *tag = Tag { line: number, walk: self.walk, from, is_wanted: false };
         *line = *bytes;
     }
 }
@@ -95,7 +134,10 @@ impl Memory for TargetMemory<'_> {
             let part = &mut into[done..done + count];
             match self.cache.get(number) {
                 Some(line) => part.copy_from_slice(&line[offset..offset + count]),
-                None => part.copy_from_slice(&self.fetch(number)?[offset..offset + count]),
+                None => {
+                    part.copy_from_slice(&self.fetch(number)?[offset..offset + count]);
+                    self.cache.get(number);
+                }
             }
             done += count;
         }
@@ -118,7 +160,7 @@ impl TargetMemory<'_> {
             if line_number == number {
                 found = *line;
             }
-            self.cache.put(line_number, line, false);
+            self.cache.put(line_number, line, From::Process);
         }
         Ok(found)
     }
@@ -157,7 +199,7 @@ pub fn read(tgid: u32, address: u64, into: &mut [u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use waytrace_abi::access::{REGISTERS, RSP};
+    use waytrace_abi::access::{LINES_PER_REGISTER, REGISTERS, RSP};
 
     use super::*;
 
@@ -176,25 +218,32 @@ pub(super) mod tests {
             fs_base: 0,
             cs: 0,
             captured,
+            hot_captured: [captured >> 60, 0],
             general,
             lines: std::array::from_fn(|n| [n as u8; LINE_BYTES]),
+            hot: std::array::from_fn(|n| 0x40_0000 + (n * LINE_BYTES) as u64),
+            hot_lines: [[0xaa; LINE_BYTES]; HOT_LINES],
         }
     }
 
     #[test]
     fn captured_memory_comes_before_the_processs_own() {
+        const STACK: usize = REGISTERS * LINES_PER_REGISTER;
         let (mut cache, space) = (LineCache::default(), Space::default());
-        cache.begin(&capture(1 << 3 | 1 << REGISTERS | 1 << (REGISTERS + 1)));
+        cache.begin(&capture(1 << 6 | 1 << STACK | 1 << (STACK + 1) | 1 << 60));
         let mut memory = TargetMemory { tgid: u32::MAX >> 1, cache: &mut cache, space: &space, gone: false };
         let mut bytes = [0; 4];
         memory.read(0x30_0020, &mut bytes).unwrap();
-        assert_eq!(bytes, [3; 4]);
+        assert_eq!(bytes, [6; 4]);
         // The stack begins with the red zone; a read may straddle two lines.
         memory.read(0x20_003e, &mut bytes).unwrap();
-        assert_eq!(bytes, [16, 16, 17, 17]);
+        assert_eq!(bytes, [32, 32, 33, 33]);
+        memory.read(0x40_0010, &mut bytes).unwrap();
+        assert_eq!(bytes, [0xaa; 4]);
         // What was not captured is asked of a process that does not exist.
-        assert_eq!(memory.read(0x10_0000, &mut bytes), Err(Unreadable::Unmapped));
+        assert_eq!(memory.read(0x40_0040, &mut bytes), Err(Unreadable::Unmapped));
         assert!(memory.gone);
+        assert_eq!(cache.wanted().collect::<Vec<_>>(), [(0x40_0000 / 64, &[0xaa; LINE_BYTES])]);
         cache.begin(&capture(0));
         let mut memory = TargetMemory { tgid: u32::MAX >> 1, cache: &mut cache, space: &space, gone: false };
         assert!(memory.read(0x30_0020, &mut bytes).is_err(), "the walk before has left it");

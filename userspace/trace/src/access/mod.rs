@@ -19,19 +19,23 @@
 
 mod check;
 mod code;
+mod hot;
 mod memory;
 mod rate;
+mod reach;
 mod regions;
 mod space;
 mod worker;
 
 use std::collections::{BTreeMap, HashMap};
 
+use waytrace_abi::access::Ticks;
 use waytrace_hw::events::PerfAttr;
 use waytrace_image::symbols::Symbolizer;
 use waytrace_model::access::{Access, AccessTotals, Code, Source};
 use waytrace_model::stack::Frame;
 
+use rate::TickCost;
 pub use rate::{RATES_HZ, Rate};
 
 use crate::collect::thread_events::{ThreadEvents, Wanted};
@@ -39,12 +43,17 @@ use crate::kernel::Kernel;
 use crate::{Error, clock};
 use worker::{Walked, Worker};
 
+/// Captures after which it is looked at what they cost.
+const LEAST_CAPTURES: u64 = 200;
+
 /// The running sampler.
 pub struct Accesses {
     events: ThreadEvents,
     worker: Worker,
-    rate_hz: f64,
-    tick_ns: f64,
+    pace: Pace,
+    before: Ticks,
+    /// Ticks when it was last looked at what they cost.
+    looked: Ticks,
 }
 
 /// Whom to sample.
@@ -61,8 +70,10 @@ pub struct Targets<'a> {
 /// What sampling costs on this machine, and how often it is to be done.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    rate_hz: f64,
-    tick_ns: f64,
+    rate: Rate,
+    /// Samples a second, before they are thinned.
+    first_hz: f64,
+    cost: TickCost,
 }
 
 impl Pace {
@@ -71,8 +82,8 @@ impl Pace {
     /// # Errors
     /// When the timer cannot be opened.
     pub fn calibrate(kernel: &mut Kernel, rate: Rate) -> Result<Self, Error> {
-        let tick_ns = rate::calibrate(kernel)?;
-        Ok(Self { rate_hz: rate.hz(tick_ns), tick_ns })
+        let cost = rate::calibrate(kernel)?;
+        Ok(Self { rate, first_hz: rate.hz(cost.full_ns), cost })
     }
 }
 
@@ -88,17 +99,35 @@ impl Accesses {
         start_ns: u64,
     ) -> Result<Self, Error> {
         let worker = Worker::start(kernel, start_ns)?;
-        let attr = clock_event();
-        let wanted = Wanted {
-            program: "access_tick",
-            attr: &attr,
-            period: rate::period_ns(pace.rate_hz),
-            tgids: targets.tgids,
-            only_tid: targets.only_tid,
-            follow_forks: targets.follow_forks,
-        };
-        let events = ThreadEvents::start(kernel, wanted)?;
-        Ok(Self { events, worker, rate_hz: pace.rate_hz, tick_ns: pace.tick_ns })
+        let before = kernel.access_ticks()?;
+        let events = start_events(kernel, pace.first_hz, targets)?;
+        Ok(Self { events, worker, pace, before, looked: before })
+    }
+
+    /// Samples more rarely, or less, if ticks turn out to cost other than they did on our own thread: in the target they
+    /// find colder caches.
+    ///
+    /// # Errors
+    /// When the timers cannot be opened anew.
+    pub fn keep_pace(&mut self, kernel: &mut Kernel, targets: Targets<'_>) -> Result<(), Error> {
+        let ticks = kernel.access_ticks()?;
+        let captures = ticks.user - self.looked.user;
+        if captures < LEAST_CAPTURES {
+            return Ok(());
+        }
+        let counted = captures + ticks.kernel - self.looked.kernel;
+        let tick_ns =
+            self.pace.cost.bare_ns + (ticks.capture_ns - self.looked.capture_ns) as f64 / counted as f64;
+        self.looked = ticks;
+        let thinning = self.pace.rate.thinning(self.pace.first_hz, tick_ns);
+        if thinning != self.worker.weight() {
+            tracing::debug!(tick_ns, thinning, "the pace changes");
+            // The old timers go first: two at a time would be paid for twice.
+            self.events = ThreadEvents::default();
+            self.worker.set_weight(thinning);
+            self.events = start_events(kernel, self.pace.first_hz / f64::from(thinning), targets)?;
+        }
+        Ok(())
     }
 
     /// What was resolved since the last time.
@@ -115,18 +144,27 @@ impl Accesses {
     ///
     /// # Errors
     /// When the kernel part cannot be read.
-    pub fn finish(self, kernel: &mut Kernel) -> Result<Finished, Error> {
+    pub fn finish(self, kernel_part: &mut Kernel) -> Result<Finished, Error> {
         drop(self.events);
+        let weight = self.worker.weight();
         let (rest, walked) = self.worker.finish();
-        let ticks = kernel.access_ticks()?;
-        let cost_ns = self.tick_ns * (ticks.user + ticks.kernel + ticks.dropped) as f64
+        let walked_checks = walked.checks;
+        let ticks = kernel_part.access_ticks()?;
+        let [user, kernel, dropped, capture_ns] = [
+            ticks.user - self.before.user,
+            ticks.kernel - self.before.kernel,
+            ticks.dropped - self.before.dropped,
+            ticks.capture_ns - self.before.capture_ns,
+        ];
+        let cost_ns = self.pace.cost.bare_ns * (user + kernel + dropped) as f64
+            + capture_ns as f64
             + f64::from(walked.checks.armed) * check::COST_NS;
         let code = names(&walked);
         let totals = AccessTotals {
             source: Source::ForwardWalk,
-            rate_hz: Some(self.rate_hz),
+            rate_hz: Some(self.pace.first_hz / f64::from(weight)),
             samples: walked.samples,
-            kernel_samples: ticks.kernel,
+            kernel_samples: kernel,
             resolved: walked.resolved,
             unresolved: walked.unresolved.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             checked: walked.checks.compared,
@@ -137,16 +175,23 @@ impl Accesses {
             footprints: Vec::new(),
             null_reason: None,
         };
-        tracing::debug!(
-            rate_hz = self.rate_hz,
-            tick_ns = self.tick_ns,
-            ?ticks,
-            armed = walked.checks.armed,
-            "sampled"
-        );
-        tracing::debug!(samples = totals.samples, resolved = totals.resolved, unresolved = ?totals.unresolved, checked = totals.checked, confirmed = totals.confirmed, "walks");
-        Ok(Finished { rest, totals, dropped: ticks.dropped, cost_ns })
+        tracing::debug!(pace = ?self.pace, ?ticks, cost_ns, checks = ?walked_checks, "sampled");
+        tracing::debug!(totals.samples, totals.resolved, unresolved = ?totals.unresolved, totals.checked, totals.confirmed, "walks");
+        Ok(Finished { rest, totals, dropped, cost_ns })
     }
+}
+
+fn start_events(kernel: &mut Kernel, hz: f64, targets: Targets<'_>) -> Result<ThreadEvents, Error> {
+    let attr = clock_event();
+    let wanted = Wanted {
+        program: "access_tick",
+        attr: &attr,
+        period: rate::period_ns(hz),
+        tgids: targets.tgids,
+        only_tid: targets.only_tid,
+        follow_forks: targets.follow_forks,
+    };
+    ThreadEvents::start(kernel, wanted)
 }
 
 /// What a sampler leaves.

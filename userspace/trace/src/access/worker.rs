@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
-use aya::maps::{MapData, RingBuf};
-use waytrace_abi::access::{Capture, RSP, USER_CS, cause};
+use aya::maps::{HashMap as BpfHashMap, MapData, RingBuf};
+use waytrace_abi::access::{Capture, Hot, RSP, USER_CS, cause};
 use waytrace_abi::pod;
 use waytrace_image::symbols::Modules;
 use waytrace_model::access::{self, AccessKind, Region};
@@ -15,15 +15,15 @@ use waytrace_walk::{End, Kind, Limit, State, Walker};
 
 use super::check::{Checks, Tally};
 use super::code::{Files, TargetCode, is_code};
+use super::hot::HotLines;
 use super::memory::{LineCache, TargetMemory};
 use super::now_ns;
+use super::reach::Reach;
 use super::regions::Regions;
 use super::space::Space;
 use crate::Error;
-use crate::kernel::{Kernel, sys};
+use crate::kernel::{Kernel, Plain, sys};
 
-/// The walk goes to one of this many accesses at most, each as likely.
-const FURTHEST: u32 = 128;
 /// Instructions walked at most.
 const LIMIT: Limit = Limit { instructions: 20_000 };
 /// How long the thread sleeps when nothing wakes it: it looks after checks that never end.
@@ -35,6 +35,7 @@ const MOST_WAITING: usize = 1 << 18;
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
+    weight: AtomicU32,
     accesses: Mutex<Vec<access::Access>>,
     changed: Mutex<BTreeSet<u32>>,
 }
@@ -74,7 +75,7 @@ impl Worker {
         let ring = kernel.take_access_ring()?;
         let wake = sys::event_fd().map_err(Error::syscall("making an event descriptor"))?;
         let theirs = wake.try_clone().map_err(Error::syscall("duplicating an event descriptor"))?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared { weight: AtomicU32::new(1), ..Shared::default() });
         let walks = Walks {
             shared: Arc::clone(&shared),
             ring,
@@ -83,9 +84,12 @@ impl Worker {
             walker: Walker::default(),
             cache: LineCache::default(),
             spaces: HashMap::new(),
+            hot: HashMap::new(),
+            hot_lines: kernel.take_access_hot()?,
             files: Files::default(),
             regions: Regions::default(),
             random: start_ns | 1,
+            reach: Reach::default(),
             checks: Checks::new(kernel)?,
             path: Vec::new(),
             walked: Walked::default(),
@@ -100,6 +104,16 @@ impl Worker {
     /// What was resolved since the last time.
     pub fn take(&mut self) -> Vec<access::Access> {
         std::mem::take(&mut *lock(&self.shared.accesses))
+    }
+
+    /// How many samples of the first pace one stands for.
+    pub fn weight(&self) -> u32 {
+        self.shared.weight.load(Ordering::Relaxed)
+    }
+
+    /// Changes that, for samples from now on.
+    pub fn set_weight(&self, weight: u32) {
+        self.shared.weight.store(weight, Ordering::Relaxed);
     }
 
     /// Tells it that a process has mapped code anew, or runs another program.
@@ -132,9 +146,12 @@ struct Walks {
     walker: Walker,
     cache: LineCache,
     spaces: HashMap<u32, Space>,
+    hot: HashMap<u32, HotLines>,
+    hot_lines: BpfHashMap<MapData, u32, Plain<Hot>>,
     files: Files,
     regions: Regions,
     random: u64,
+    reach: Reach,
     checks: Checks,
     /// Instructions of the walk under way, where it may be checked.
     path: Vec<u64>,
@@ -143,6 +160,10 @@ struct Walks {
 
 impl Walks {
     fn run(mut self) -> Walked {
+        // It sleeps nearly always, and what it reads of the target is right only as long as it is fresh.
+        if let Err(error) = sys::run_first() {
+            tracing::debug!(%error, "the walker waits for its turn like any other thread");
+        }
         loop {
             // The flag is read first: what was in the ring when it was set is still walked.
             let stop = self.shared.stop.load(Ordering::Acquire);
@@ -174,10 +195,14 @@ impl Walks {
         }
         match capture.cause {
             cause::TICK => self.sample(capture),
-            cause::CHECK_FIRST => self.checks.first(*capture),
-            cause::CHECK_SECOND => {
+            cause::CHECK_FIRST => {
                 let space = self.spaces.entry(capture.tgid).or_insert_with(|| Space::of(capture.tgid));
-                self.checks.second(capture, &mut self.walker, &mut self.cache, space, &mut self.files);
+                self.checks.first(capture, &mut self.walker, &mut self.cache, space, &mut self.files);
+            }
+            cause::CHECK_SECOND => {
+                if let Some(agrees) = self.checks.second(capture) {
+                    self.reach.checked(agrees);
+                }
             }
             _ => {}
         }
@@ -185,7 +210,9 @@ impl Walks {
 
     fn sample(&mut self, capture: &Capture) {
         self.walked.samples += 1;
-        match self.walk(capture) {
+        let walked = self.walk(capture);
+        self.reach.walked(walked.is_ok());
+        match walked {
             Ok(access) => {
                 self.walked.resolved += 1;
                 let mut accesses = lock(&self.shared.accesses);
@@ -203,7 +230,7 @@ impl Walks {
             return Err("compat_code");
         }
         let tgid = capture.tgid;
-        let k = 1 + self.draw(FURTHEST);
+        let k = 1 + self.draw(self.reach.accesses());
         let checking = self.checks.is_due(capture.at_ns);
         let space = self.spaces.entry(tgid).or_insert_with(|| Space::of(tgid));
         if let Some(stack) = space.find(tgid, capture.general[RSP]) {
@@ -240,6 +267,11 @@ impl Walks {
             }
         }
         let gone = memory.gone;
+        if let Some(hot) = self.hot.entry(tgid).or_default().learn(self.cache.wanted())
+            && let Err(error) = self.hot_lines.insert(tgid, Plain(hot), 0)
+        {
+            tracing::debug!(tgid, %error, "its hot lines are not captured");
+        }
         if checking {
             self.checks.begin(capture, &self.path);
         }
@@ -276,7 +308,7 @@ impl Walks {
             code: Some(code),
             region: Some(region),
             block: None,
-            weight: 1,
+            weight: self.shared.weight.load(Ordering::Relaxed).into(),
             precise: None,
         })
     }

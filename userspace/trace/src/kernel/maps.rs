@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
-use waytrace_abi::access::Ticks;
+use waytrace_abi::access::{Hot, Ticks};
 use waytrace_abi::allocation::{
     BUCKETS, Bucket, Live, LiveKey, LiveSet, MAX_SITES, Peak, Site, Totals, WAYS,
 };
@@ -253,6 +253,24 @@ impl Kernel {
         Array::try_from(map).map_err(map_error("ACCESS_CHECK"))
     }
 
+    /// Sets the lines to capture for a process.
+    ///
+    /// # Errors
+    /// [`Error::Map`].
+    pub fn set_hot(&mut self, tgid: u32, hot: Hot) -> Result<(), Error> {
+        let mut map = map_as!(self, "ACCESS_HOT", HashMap<&mut MapData, u32, Plain<Hot>>)?;
+        map.insert(tgid, Plain(hot), 0).map_err(map_error("ACCESS_HOT"))
+    }
+
+    /// Takes out the lines to capture, by process.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Map`].
+    pub fn take_access_hot(&mut self) -> Result<HashMap<MapData, u32, Plain<Hot>>, Error> {
+        let map = self.ebpf.take_map("ACCESS_HOT").ok_or_else(|| Error::Missing("ACCESS_HOT".to_owned()))?;
+        HashMap::try_from(map).map_err(map_error("ACCESS_HOT"))
+    }
+
     /// What the sampler's ticks found, on all CPUs.
     ///
     /// # Errors
@@ -264,6 +282,7 @@ impl Kernel {
             user: sum.user + cpu.user,
             kernel: sum.kernel + cpu.kernel,
             dropped: sum.dropped + cpu.dropped,
+            capture_ns: sum.capture_ns + cpu.capture_ns,
         }))
     }
 

@@ -20,7 +20,7 @@ use waytrace_abi::settings::Settings;
 
 use crate::Error;
 use iterator::TaskIterator;
-pub use maps::{Counts, Histogram, Sums, TotalsReader};
+pub use maps::{Counts, Histogram, Plain, Sums, TotalsReader};
 
 /// The object the build script made; empty when it had no toolchain for the bpf target.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/waytrace-ebpf.o"));
@@ -57,8 +57,9 @@ pub struct Constants {
     pub ring_bytes: u32,
 }
 
-/// Room for captures: half a second of them at a thousand a second.
-const ACCESS_RING_BYTES: u32 = 1 << 20;
+/// Room for some dozens of captures. They are taken out as they come, and a larger ring would push the target's memory out of
+/// its caches.
+const ACCESS_RING_BYTES: u32 = 1 << 19;
 /// The kernel makes no smaller ring.
 const LEAST_RING_BYTES: u32 = 4096;
 

@@ -329,3 +329,16 @@ pub fn wait_readable(fds: &[RawFd], timeout_ms: libc::c_int) {
     // SAFETY: an array of the length given. An interrupted wait is a short one.
     let _ = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout_ms) };
 }
+
+/// Lets the calling thread run before all others that do not ask for the same.
+///
+/// # Errors
+/// `EPERM` without `CAP_SYS_NICE`.
+pub fn run_first() -> io::Result<()> {
+    let least = libc::sched_param { sched_priority: 1 };
+    // SAFETY: a thread id of 0 is the caller's own; the parameter outlives the call.
+    let failed = unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const least)
+    };
+    if failed != 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}

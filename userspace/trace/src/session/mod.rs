@@ -269,6 +269,9 @@ impl Session {
         // Now and then it is looked at anyway, should the ring have lost the record of an end.
         self.gathered.ended = gathered.ended || index.is_multiple_of(LOOK_WINDOWS);
         self.tasks.close(&mut self.kernel, now_ns, &mut gathered.brought)?;
+        if let Some(accesses) = &mut self.accesses {
+            accesses.keep_pace(&mut self.kernel, self.request.sampled())?;
+        }
         let allocations = self.window_allocations(now_ns)?;
         let window =
             Window { index, start_ns: self.window_start_ns - self.start_ns, end_ns: now_ns - self.start_ns };
