@@ -3,6 +3,7 @@
 //! Timings are ratios of interleaved measurements, with their spread, and never pass or fail anything: a missed
 //! figure is printed as such, and the task succeeds. It fails if something could not be measured.
 
+mod accesses;
 mod attach;
 mod budgeted;
 mod compile;
@@ -38,21 +39,33 @@ use std::process::ExitCode;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 6] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
     ("attach", attach::run),
     ("redis", redis::run),
+    ("accesses", accesses::run),
 ];
 
 /// Targets, and tools to compare with; what is missing is not available in the table.
-const PACKAGES: [&str; 8] =
-    ["gcc", "redis-server", "redis-tools", "python3", "libjemalloc2", "linux-perf", "bpftrace", "heaptrack"];
+const PACKAGES: [&str; 11] = [
+    "gcc",
+    "g++",
+    "redis-server",
+    "redis-tools",
+    "sqlite3",
+    "python3",
+    "libjemalloc2",
+    "linux-perf",
+    "bpftrace",
+    "heaptrack",
+    "valgrind",
+];
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]
