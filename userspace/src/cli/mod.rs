@@ -5,6 +5,7 @@ mod doctor;
 mod exit;
 mod export;
 mod file;
+mod import;
 mod list;
 mod output;
 mod profile;
@@ -52,6 +53,8 @@ enum Command {
     Report(report::Args),
     /// One run in another tool's format.
     Export(export::Args),
+    /// Recordings of perf and Heimdallr as runs.
+    Import(import::Args),
     /// Delete old runs.
     Prune(prune::Args),
 }
@@ -82,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Diff(args) => diff::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Prune(args) => prune::run(&args),
     })
 }

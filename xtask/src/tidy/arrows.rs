@@ -7,13 +7,14 @@ use super::tree::{Tree, Violation};
 /// `*` stands for all libraries; nothing may use the binary, the apps, the tests or this program. `trace` uses
 /// `analysis` for the estimators its budgeted collectors need while they run, `store` for what it derives from samples as it
 /// reads them.
-const ARROWS: [(&str, &[&str]); 17] = [
+const ARROWS: [(&str, &[&str]); 18] = [
     ("waytrace-abi", &[]),
     ("waytrace-ebpf", &["waytrace-abi"]),
     ("waytrace-ebpf-toolchain", &[]),
     ("waytrace-model", &[]),
     ("waytrace-hw", &["waytrace-model"]),
     ("waytrace-image", &["waytrace-model"]),
+    ("waytrace-import", &["waytrace-hw", "waytrace-model"]),
     (
         "waytrace-trace",
         &[
