@@ -19,6 +19,7 @@ mod counters;
 mod golden;
 mod harness;
 mod images;
+mod import;
 mod mappings;
 mod processes;
 mod programs;
