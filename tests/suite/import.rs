@@ -50,9 +50,13 @@ fn an_imported_text_is_a_run_like_any_other() {
     assert_eq!(functions, [("fill".to_owned(), 0, 21), ("sum".to_owned(), 9, 0)]);
     assert_eq!((report.run.windows, report.target.tgid), (3, 10));
     assert_eq!(report.target.threads.len(), 2);
-    for args in
-        [&["report", "1"][..], &["export", "1", "--format", "json"], &["list"], &["prune", "--run", "1"]]
-    {
+    let page = folder.path().join("run.html").display().to_string();
+    for args in [
+        &["report", "1", "-o", &page][..],
+        &["export", "1", "--format", "json"],
+        &["list"],
+        &["prune", "--run", "1"],
+    ] {
         let finished = store.run(args);
         assert_eq!(finished.code, 0, "{args:?}: {finished:#?}");
     }
