@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
+use indicatif::ProgressBar;
 use serde::Serialize;
 use waytrace_import::{Directions, Format, Options, Recording};
 use waytrace_model::collector::{CollectorReport, Loss};
@@ -20,6 +22,9 @@ Examples:
   perf mem record -- ./server; waytrace import perf.data
   perf script --ns -F comm,pid,tid,cpu,time,period,event,addr,ip,sym,dso > a.txt; waytrace import a.txt
   waytrace import traces_npb --read-event r4003E --write-event r20016";
+
+/// How long an import goes on before it shows how far it is.
+const DELAY: Duration = Duration::from_secs(2);
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -121,12 +126,43 @@ fn import(store: &Store, path: &Path, recording: Recording, name: Option<&str>) 
         false => format!("importing {}", path.display()),
     })?;
     let (accesses, name) = (recording.accesses(), writer.name().to_owned());
-    let epilogue = recording
-        .read(&mut |batch| writer.append(&batch).map_err(anyhow::Error::from))
-        .with_context(|| format!("importing {}", path.display()))?;
+    let mut progress = Progress::new(accesses);
+    let read = recording.read(&mut |batch| {
+        progress.advance(batch.accesses.len() as u64);
+        writer.append(&batch).map_err(anyhow::Error::from)
+    });
+    progress.clear();
+    let epilogue = read.with_context(|| format!("importing {}", path.display()))?;
     let run = writer.finish(&epilogue)?;
     let (duration_ns, collectors, loss) = (epilogue.duration_ns, epilogue.collectors, epilogue.loss);
     Ok(Imported { path: path.to_owned(), run: run.0, name, accesses, duration_ns, collectors, loss })
+}
+
+/// A bar on stderr, if that is a terminal, once an import takes long.
+struct Progress {
+    began: Instant,
+    accesses: u64,
+    done: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    fn new(accesses: u64) -> Self {
+        Self { began: Instant::now(), accesses, done: 0, bar: None }
+    }
+
+    fn advance(&mut self, accesses: u64) {
+        self.done += accesses;
+        if self.began.elapsed() >= DELAY {
+            self.bar.get_or_insert_with(|| ProgressBar::new(self.accesses)).set_position(self.done);
+        }
+    }
+
+    fn clear(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
 }
 
 fn sentence(imported: &Imported) -> String {

@@ -207,6 +207,19 @@ fn a_thread_named_by_its_id_is_sampled_and_no_other() {
     assert!(error.to_string().contains("No such process"), "{error}");
 }
 
+#[test]
+fn all_cpus_give_only_the_processes_asked_for() {
+    let word = AtomicU64::new(0);
+    for (tgids, expected) in [(vec![std::process::id()], 15), (vec![1], 0)] {
+        let Some(mut sampler) = watch(&word, true, &Scope::Cpus { tgids }, 16 * PAGE) else { return };
+        sampler.enable().unwrap();
+        store(&word, 15);
+        sampler.disable().unwrap();
+        let events = drain(&mut sampler);
+        assert_eq!(samples(&events).len(), expected);
+    }
+}
+
 fn user(kind: u32) -> Header {
     Header { kind, misc: 2, size: 8 }
 }
