@@ -115,6 +115,11 @@ impl LiveKey {
         (self.packed & ((1 << 44) - 1)) << 3
     }
 
+    /// Whether both belong to one process.
+    pub const fn same_process(self, other: Self) -> bool {
+        self.packed >> 44 == other.packed >> 44
+    }
+
     /// The two sets it may be in, of a table of `sets` (a power of two).
     #[inline(always)]
     pub const fn sets(self, sets: u32) -> [u32; 2] {

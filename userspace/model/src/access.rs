@@ -197,7 +197,8 @@ pub struct AccessTotals {
 }
 
 /// How much of a site's live memory was ever touched, at the end of the run. A page that has never been touched has no
-/// memory behind it; that holds for all of the block's life, not only for the run.
+/// memory behind it; that holds for all of the block's life, not only for the run. Pages share the fate of their
+/// neighbours where the kernel backs memory with huge pages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Footprint {
     /// [`crate::allocation::Site::id`].

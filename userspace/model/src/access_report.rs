@@ -108,7 +108,8 @@ pub struct SiteAccesses {
     pub live_bytes: Option<u64>,
     /// Of those, bytes on pages nobody has ever touched, where that was looked at.
     pub untouched_bytes: Option<u64>,
-    /// Share of all weighted accesses per share of all live bytes: 1 is average, 0 is cold; `null` without live bytes.
+    /// Share of the accesses to blocks of sites with live bytes, per share of those bytes: 1 is average, 0 is cold; `null`
+    /// without live bytes.
     pub heat: Option<f64>,
 }
 

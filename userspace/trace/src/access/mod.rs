@@ -17,6 +17,7 @@
 //!
 //! Reading memory may fault a page in. The walk reads what the target is about to read, so it has done so itself by then.
 
+mod blocks;
 mod check;
 mod code;
 mod hot;
@@ -24,6 +25,7 @@ mod memory;
 mod rate;
 mod reach;
 mod regions;
+mod residency;
 mod space;
 mod worker;
 
@@ -41,8 +43,11 @@ pub use rate::{RATES_HZ, Rate};
 use crate::collect::thread_events::{ThreadEvents, Wanted};
 use crate::kernel::Kernel;
 use crate::{Error, clock};
-use worker::{Walked, Worker};
+use blocks::Blocks;
+use worker::{Sampled, Walked, Worker};
 
+/// Why there are no sites.
+const NO_BLOCKS: &str = "sites need to know the live blocks: use --exact";
 /// Captures after which it is looked at what they cost.
 const LEAST_CAPTURES: u64 = 200;
 
@@ -50,10 +55,16 @@ const LEAST_CAPTURES: u64 = 200;
 pub struct Accesses {
     events: ThreadEvents,
     worker: Worker,
+    /// Where live blocks are known.
+    blocks: Option<Blocks>,
     pace: Pace,
     before: Ticks,
     /// Ticks when it was last looked at what they cost.
     looked: Ticks,
+    /// Ticks up to the last change of pace, in those of the first.
+    weighted: u64,
+    /// Ticks at that change.
+    paced: Ticks,
 }
 
 /// Whom to sample.
@@ -77,6 +88,15 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// Ticks that did not come although the targets used so much CPU time: the kernel held them back
+    /// (`perf_event_max_sample_rate`), or threads ended before their first. Up to a tenth is within what threads begin
+    /// and end with.
+    fn held_back(&self, taken: u64, cpu_ns: u64) -> u64 {
+        let expected = (cpu_ns as f64 / 1e9 * self.first_hz) as u64;
+        let missing = expected.saturating_sub(taken);
+        if missing * 10 > expected.max(LEAST_CAPTURES) { missing } else { 0 }
+    }
+
     /// Measures what a tick costs. Captures it makes are those of this process.
     ///
     /// # Errors
@@ -88,7 +108,7 @@ impl Pace {
 }
 
 impl Accesses {
-    /// Starts sampling, in a kernel part that is aimed already.
+    /// Starts sampling, in a kernel part that is aimed already. `knows_blocks` where that keeps all live blocks.
     ///
     /// # Errors
     /// When the timers cannot be opened, or no thread can be started.
@@ -96,12 +116,14 @@ impl Accesses {
         kernel: &mut Kernel,
         pace: Pace,
         targets: Targets<'_>,
+        knows_blocks: bool,
         start_ns: u64,
     ) -> Result<Self, Error> {
         let worker = Worker::start(kernel, start_ns)?;
         let before = kernel.access_ticks()?;
         let events = start_events(kernel, pace.first_hz, targets)?;
-        Ok(Self { events, worker, pace, before, looked: before })
+        let blocks = if knows_blocks { Some(Blocks::new(kernel.live_table()?, start_ns)) } else { None };
+        Ok(Self { events, worker, blocks, pace, before, looked: before, weighted: 0, paced: before })
     }
 
     /// Samples more rarely, or less, if ticks turn out to cost other than they did on our own thread: in the target they
@@ -122,6 +144,9 @@ impl Accesses {
         let thinning = self.pace.rate.thinning(self.pace.first_hz, tick_ns);
         if thinning != self.worker.weight() {
             tracing::debug!(tick_ns, thinning, "the pace changes");
+            self.weighted +=
+                u64::from(self.worker.weight()) * (counted_ticks(&ticks) - counted_ticks(&self.paced));
+            self.paced = ticks;
             // The old timers go first: two at a time would be paid for twice.
             self.events = ThreadEvents::default();
             self.worker.set_weight(thinning);
@@ -132,7 +157,8 @@ impl Accesses {
 
     /// What was resolved since the last time.
     pub fn take(&mut self) -> Vec<Access> {
-        self.worker.take()
+        let sampled = self.worker.take();
+        joined(&mut self.blocks, sampled, false)
     }
 
     /// Tells that a process has mapped code anew, or runs another program.
@@ -144,12 +170,15 @@ impl Accesses {
     ///
     /// # Errors
     /// When the kernel part cannot be read.
-    pub fn finish(self, kernel_part: &mut Kernel) -> Result<Finished, Error> {
+    pub fn finish(mut self, kernel_part: &mut Kernel, tgids: &[u32], cpu_ns: u64) -> Result<Finished, Error> {
         drop(self.events);
         let weight = self.worker.weight();
-        let (rest, walked) = self.worker.finish();
+        let (rest, mut walked) = self.worker.finish();
+        let rest = joined(&mut self.blocks, rest, true);
+        residency::enter(&mut walked.regions);
         let walked_checks = walked.checks;
         let ticks = kernel_part.access_ticks()?;
+        let taken = self.weighted + u64::from(weight) * (counted_ticks(&ticks) - counted_ticks(&self.paced));
         let [user, kernel, dropped, capture_ns] = [
             ticks.user - self.before.user,
             ticks.kernel - self.before.kernel,
@@ -169,16 +198,27 @@ impl Accesses {
             unresolved: walked.unresolved.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             checked: walked.checks.compared,
             confirmed: walked.checks.confirmed,
-            throttled: 0,
+            throttled: self.pace.held_back(taken, cpu_ns),
             regions: walked.regions,
             code,
-            footprints: Vec::new(),
-            null_reason: None,
+            footprints: self.blocks.as_ref().map(|blocks| blocks.footprints(tgids)).unwrap_or_default(),
+            null_reason: self.blocks.is_none().then(|| NO_BLOCKS.to_owned()),
         };
         tracing::debug!(pace = ?self.pace, ?ticks, cost_ns, checks = ?walked_checks, "sampled");
         tracing::debug!(totals.samples, totals.resolved, unresolved = ?totals.unresolved, totals.checked, totals.confirmed, "walks");
         Ok(Finished { rest, totals, dropped, cost_ns })
     }
+}
+
+fn joined(blocks: &mut Option<Blocks>, sampled: Vec<Sampled>, is_last: bool) -> Vec<Access> {
+    match blocks {
+        Some(blocks) => blocks.join(sampled, is_last),
+        None => sampled.into_iter().map(|sampled| sampled.access).collect(),
+    }
+}
+
+fn counted_ticks(ticks: &Ticks) -> u64 {
+    ticks.user + ticks.kernel + ticks.dropped
 }
 
 fn start_events(kernel: &mut Kernel, hz: f64, targets: Targets<'_>) -> Result<ThreadEvents, Error> {

@@ -36,8 +36,16 @@ const MOST_WAITING: usize = 1 << 18;
 struct Shared {
     stop: AtomicBool,
     weight: AtomicU32,
-    accesses: Mutex<Vec<access::Access>>,
+    accesses: Mutex<Vec<Sampled>>,
     changed: Mutex<BTreeSet<u32>>,
+}
+
+/// An access and the process that makes it.
+pub struct Sampled {
+    /// Process.
+    pub tgid: u32,
+    /// The access.
+    pub access: access::Access,
 }
 
 /// The running thread.
@@ -102,7 +110,7 @@ impl Worker {
     }
 
     /// What was resolved since the last time.
-    pub fn take(&mut self) -> Vec<access::Access> {
+    pub fn take(&mut self) -> Vec<Sampled> {
         std::mem::take(&mut *lock(&self.shared.accesses))
     }
 
@@ -122,7 +130,7 @@ impl Worker {
     }
 
     /// Waits for the samples in the ring, and returns the accesses not taken yet and the rest.
-    pub fn finish(mut self) -> (Vec<access::Access>, Walked) {
+    pub fn finish(mut self) -> (Vec<Sampled>, Walked) {
         self.shared.stop.store(true, Ordering::Release);
         sys::signal_event_fd(self.wake.as_fd());
         let rest = self.take();
@@ -217,7 +225,7 @@ impl Walks {
                 self.walked.resolved += 1;
                 let mut accesses = lock(&self.shared.accesses);
                 if accesses.len() < MOST_WAITING {
-                    accesses.push(access);
+                    accesses.push(Sampled { tgid: capture.tgid, access });
                 }
             }
             Err(reason) => *self.walked.unresolved.entry(reason).or_default() += 1,

@@ -4,9 +4,7 @@ use std::os::fd::AsFd;
 
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use waytrace_abi::access::{Hot, Ticks};
-use waytrace_abi::allocation::{
-    BUCKETS, Bucket, Live, LiveKey, LiveSet, MAX_SITES, Peak, Site, Totals, WAYS,
-};
+use waytrace_abi::allocation::{BUCKETS, Bucket, MAX_SITES, Peak, Site, Totals};
 use waytrace_abi::counter::{OnCpu, Reading, ReadingKey};
 use waytrace_abi::loss;
 use waytrace_abi::mapping::MapTotals;
@@ -354,28 +352,6 @@ impl Kernel {
             .collect()
     }
 
-    /// What `make` makes of the live blocks of at least `min_bytes`.
-    ///
-    /// # Errors
-    /// [`Error::Missing`], [`Error::Syscall`].
-    pub fn live_blocks<T>(
-        &self,
-        min_bytes: u64,
-        make: impl Fn(LiveKey, &Live) -> T,
-    ) -> Result<Vec<T>, Error> {
-        let view = |name: &str, bytes: usize| {
-            sys::View::new(self.array_fd(name)?, bytes).map_err(Error::syscall(format!("mapping {name}")))
-        };
-        let keys = view("LIVE_KEYS", self.live_sets * size_of::<LiveSet>())?;
-        let blocks = view("LIVE", self.live_sets * WAYS as usize * size_of::<Live>())?;
-        let mut live = Vec::new();
-        for (place, key) in keys.words().enumerate().filter(|(_, key)| *key != 0) {
-            let block = blocks.at::<Live>(place).filter(|block| block.size_bytes >= min_bytes);
-            live.extend(block.map(|block| make(LiveKey { packed: key }, &block)));
-        }
-        Ok(live)
-    }
-
     /// The addresses of a stack by frame pointer, innermost first: the probed function, then return addresses. Empty if it
     /// is not there.
     ///
@@ -387,13 +363,6 @@ impl Kernel {
             Ok(trace) => Ok(trace.frames().iter().map(|frame| frame.ip).collect()),
             Err(MapError::KeyNotFound) => Ok(Vec::new()),
             Err(error) => Err(map_error("STACKS")(error)),
-        }
-    }
-
-    fn array_fd(&self, name: &str) -> Result<std::os::fd::BorrowedFd<'_>, Error> {
-        match self.ebpf.map(name) {
-            Some(aya::maps::Map::Array(data)) => Ok(data.fd().as_fd()),
-            _ => Err(Error::Missing(name.to_owned())),
         }
     }
 

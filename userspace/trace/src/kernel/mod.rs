@@ -2,6 +2,7 @@
 
 mod btf;
 mod iterator;
+mod live;
 mod maps;
 pub(crate) mod multi;
 mod object;
@@ -20,6 +21,7 @@ use waytrace_abi::settings::Settings;
 
 use crate::Error;
 use iterator::TaskIterator;
+pub use live::LiveTable;
 pub use maps::{Counts, Histogram, Plain, Sums, TotalsReader};
 
 /// The object the build script made; empty when it had no toolchain for the bpf target.

@@ -85,7 +85,15 @@ impl Session {
         let threads = tasks.begin(&mut kernel, settings.run_start_ns)?;
         let phases = start_phases(&mut kernel, &request, positions)?;
         let accesses = pace
-            .map(|pace| Accesses::start(&mut kernel, pace, request.sampled(), settings.run_start_ns))
+            .map(|pace| {
+                Accesses::start(
+                    &mut kernel,
+                    pace,
+                    request.sampled(),
+                    request.detail() >= Detail::Lifetimes,
+                    settings.run_start_ns,
+                )
+            })
             .transpose()?;
         if accesses.is_some() {
             collectors.push(report("accesses", Status::Ran, None));

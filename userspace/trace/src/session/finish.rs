@@ -3,7 +3,7 @@
 use waytrace_abi::allocation::{NO_STACK, Site};
 use waytrace_model::allocation::{AllocationTotals, TracedAllocation};
 use waytrace_model::batch::{Batch, Epilogue};
-use waytrace_model::collector::Overhead;
+use waytrace_model::collector::{Overhead, Status};
 use waytrace_model::run::EndedBy;
 
 use super::{AllocationMode, Probes, Session, sliver};
@@ -33,7 +33,9 @@ impl Session {
         let measured = Measured { after, end_ns };
         let (allocations, scale, detail, cost_ns) = self.conclude(probes, &measured)?;
         let sampled = match self.accesses.take() {
-            Some(accesses) => Some(accesses.finish(&mut self.kernel)?),
+            Some(accesses) => {
+                Some(accesses.finish(&mut self.kernel, &self.request.tgids, self.tasks.cpu_ns())?)
+            }
             None => None,
         };
         self.drain()?;
@@ -49,6 +51,13 @@ impl Session {
             }
             self.loss.add("samples_dropped", sampled.dropped);
             access_cost_ns = sampled.cost_ns;
+            if sampled.totals.throttled > 0
+                && let Some(collector) =
+                    self.collectors.iter_mut().find(|collector| collector.name == "accesses")
+            {
+                collector.status = Status::Degraded;
+                collector.reason = Some(throttled(sampled.totals.throttled));
+            }
             sampled.totals
         });
         batches.extend(self.pending.take());
@@ -134,12 +143,21 @@ impl Session {
             return Ok(Vec::new());
         };
         let start_ns = self.start_ns;
-        let mut live = self
-            .kernel
-            .live_blocks(min_traced_bytes, |key, block| allocations::remaining(key, block, start_ns))?;
+        let table = self.kernel.live_table()?;
+        let blocks = table.blocks(min_traced_bytes);
+        let mut live: Vec<_> =
+            blocks.map(|(key, block)| allocations::remaining(key, &block, start_ns)).collect();
         live.sort_unstable_by_key(|block| block.from_ns);
         Ok(live)
     }
+}
+
+fn throttled(ticks: u64) -> String {
+    let limit = std::fs::read_to_string("/proc/sys/kernel/perf_event_max_sample_rate").unwrap_or_default();
+    format!(
+        "{ticks} samples did not come: the kernel held them back (perf_event_max_sample_rate is {}), or threads ended before their first; lower --freq",
+        limit.trim()
+    )
 }
 
 struct Measured {
