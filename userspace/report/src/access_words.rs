@@ -3,6 +3,7 @@
 
 use waytrace_model::access::Source;
 use waytrace_model::access_report::{AccessReport, SiteAccesses};
+use waytrace_model::stack::Frame;
 use waytrace_model::units::format_count;
 
 use crate::text::{percent, plain};
@@ -37,6 +38,9 @@ pub fn reason(kind: &str) -> String {
         "rounding_mode" => "floating point with another rounding mode than the default",
         "self_modifying_code" => "code that changes itself",
         "budget_exceeded" => "no access within the walk's limit of instructions",
+        "unmapped_address" => "the address lies in no mapping",
+        "compat_code" => "32-bit code",
+        "target_gone" => "the process had gone before its memory was read",
         other => return plain(&other.replace('_', " ")),
     };
     known.to_owned()
@@ -59,6 +63,14 @@ pub fn trust(own: &AccessReport) -> String {
         None => None,
     };
     std::iter::once(samples).chain(resolved).chain(confirmed).collect::<Vec<_>>().join(", ")
+}
+
+/// What to call a frame: all code of a module that has no symbol is one function without an offset.
+pub fn frame_label(frame: &Frame) -> String {
+    match (&frame.function, &frame.module) {
+        (None, Some(module)) if frame.offset == 0 => format!("{module}, no symbol"),
+        _ => frame.label(),
+    }
 }
 
 /// Weighted accesses of all kinds.

@@ -87,7 +87,7 @@ fn legend(heat: &Heat, grid: &Grid) -> String {
         String::new()
     };
     format!(
-        "a cell is {} × {}, 1 to {} samples{gaps}",
+        "a cell is {} × {}, up to {} accesses{gaps}",
         waytrace_model::units::format_ns(grid.wide_ns as f64),
         format_bytes(grid.tall as f64),
         format_count(grid.most)

@@ -68,7 +68,7 @@ pub fn page<E: Into<Cause>, F: Into<Cause>>(
             &detail.report.target.threads,
         ),
         "accesses-links" => accesses::links(detail.report.accesses.as_ref()).to_owned(),
-        "accesses" => accesses::section(detail.report.accesses.as_ref()),
+        "accesses" => accesses::section(&detail.report),
         "provenance" => facts::provenance(&detail.report),
         "summary" => escape_lines(&terminal::summary(&detail.report, SUMMARY_WIDTH)),
         "data" => script_safe(&data),

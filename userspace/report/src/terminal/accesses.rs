@@ -78,7 +78,8 @@ fn regions(page: &mut Page, own: &AccessReport) {
     }
     heading(page, "mappings", touched.len().min(REGIONS_MAX), touched.len());
     for region in touched.into_iter().take(REGIONS_MAX) {
-        let seen = format!("{} pages", format_count(region.working_set.pages as f64));
+        let pages = region.working_set.pages;
+        let seen = format!("{} page{}", format_count(pages as f64), if pages == 1 { "" } else { "s" });
         let huge = match region.huge_bytes.unwrap_or(0) {
             0 => String::new(),
             bytes => format!(", {} huge", format_bytes(bytes as f64)),
@@ -103,9 +104,10 @@ fn functions(page: &mut Page, own: &AccessReport) {
 }
 
 fn name(frames: &[Frame]) -> String {
-    frames
-        .first()
-        .map_or_else(|| "not known".to_owned(), |frame| cut_function(&plain(&frame.label()), NAME_WIDTH))
+    frames.first().map_or_else(
+        || "not known".to_owned(),
+        |frame| cut_function(&plain(&access_words::frame_label(frame)), NAME_WIDTH),
+    )
 }
 
 /// Sites with most live memory that is cold or was never touched.

@@ -26,7 +26,7 @@ pub fn loss_meaning(kind: &str) -> &'static str {
         "stack_missing" => "stacks that could not be taken or unwound in time",
         "walk_truncated" => "stacks that ran out of captured bytes",
         "traced_dropped" => "large blocks whose trace was not kept",
-        "samples_dropped" => "access samples that came while the walker was behind; a lower --rate helps",
+        "samples_dropped" => "access samples that came while the walker was behind; a lower --freq helps",
         "accesses_dropped" => "accesses the disk had no time for",
         "windows_unusable" => "probing windows that carry no estimate",
         _ => "",

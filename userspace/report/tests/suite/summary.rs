@@ -31,6 +31,15 @@ fn sampled_accesses() {
 }
 
 #[test]
+fn code_without_symbols_is_named_by_its_module() {
+    let mut report = accesses::with_accesses(fixture::run(3, true)).report;
+    let frame = &mut report.accesses.as_mut().unwrap().functions[0].frames[0];
+    (frame.function, frame.offset) = (None, 0);
+    let text = summary(&report, 80);
+    assert!(text.contains("    redis-server, no symbol  ") && !text.contains("+0x0"), "{text}");
+}
+
+#[test]
 fn samples_without_an_access_say_why() {
     let mut report = accesses::with_accesses(fixture::run(3, true)).report;
     let own = report.accesses.as_mut().unwrap();

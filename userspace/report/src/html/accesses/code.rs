@@ -6,7 +6,7 @@ use super::{cell, escape, frames_html, omitted, share_cell, table};
 use crate::access_words::{share_pct, total};
 use crate::text::percent;
 
-const FUNCTIONS_MAX: usize = 40;
+const FUNCTIONS_MAX: usize = 25;
 
 /// The functions, most accesses first.
 pub fn functions(own: &AccessReport) -> String {

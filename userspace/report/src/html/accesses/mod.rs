@@ -8,11 +8,13 @@ mod tiers;
 
 use waytrace_model::access::Source;
 use waytrace_model::access_report::AccessReport;
+use waytrace_model::allocation::Mode;
+use waytrace_model::report::RunReport;
 use waytrace_model::stack::Frame;
 use waytrace_model::units::{format_bytes, format_count};
 
 use super::escape;
-use crate::access_words::{reason, resolved_pct, share_pct, source_name, total};
+use crate::access_words::{frame_label, reason, resolved_pct, share_pct, source_name, total};
 use crate::text::percent;
 
 /// Links to the sections; nothing where accesses were not sampled.
@@ -21,15 +23,16 @@ pub fn links(own: Option<&AccessReport>) -> &'static str {
 }
 
 /// The sections; nothing where accesses were not sampled.
-pub fn section(own: Option<&AccessReport>) -> String {
-    let Some(own) = own else { return String::new() };
+pub fn section(report: &RunReport) -> String {
+    let Some(own) = &report.accesses else { return String::new() };
+    let is_exact = report.allocations.as_ref().and_then(|own| own.mode) == Some(Mode::Exact);
     format!(
         "<section id=\"heat\"><h2>Accesses over time and addresses</h2><div class=\"body\"></div></section>\n\
          <section id=\"accesses\"><h2>Memory accesses</h2>\n{}{}<h3>Working set over time</h3>\n\
          <div class=\"body\"></div>\n{}{}{}{}</section>",
         facts(own),
         tables::regions(own),
-        tables::sites(own),
+        tables::sites(own, is_exact),
         code::functions(own),
         sharing::suspects(own),
         tiers::advice(own),
@@ -57,9 +60,10 @@ fn facts(own: &AccessReport) -> String {
     let mut unresolved: Vec<(&String, &u64)> =
         own.unresolved.iter().filter(|(_, count)| **count > 0).collect();
     unresolved.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), *kind));
-    for (kind, count) in unresolved {
+    for (at, (kind, count)) in unresolved.into_iter().enumerate() {
         let pct = percent(share_pct(*count, own.samples));
-        rows.push(("Unresolved", format!("{} ({pct}): {}", format_count(*count as f64), reason(kind))));
+        let term = if at == 0 { "Unresolved" } else { "" };
+        rows.push((term, format!("{} ({pct}): {}", format_count(*count as f64), reason(kind))));
     }
     if own.throttled > 0 {
         let times = format_count(own.throttled as f64);
@@ -123,7 +127,7 @@ fn frames_html(frames: &[Frame]) -> String {
     let rest: Vec<String> = place.into_iter().chain(first.module.clone()).chain(into).collect();
     format!(
         "<span class=\"mono\">{}</span> <span class=\"place\">{}</span>",
-        escape(&first.label()),
+        escape(&frame_label(first)),
         escape(&rest.join(" · "))
     )
 }

@@ -72,10 +72,14 @@ pub fn regions(own: &AccessReport) -> String {
 }
 
 /// The allocation sites: hot ones first, then those with most live memory that hardly anybody uses.
-pub fn sites(own: &AccessReport) -> String {
+pub fn sites(own: &AccessReport, is_exact: bool) -> String {
     let heading = "<h3>Is what is allocated used?</h3>\n";
     if own.sites.is_empty() {
-        let text = "Which block an access falls into is known with --exact only.";
+        let text = if is_exact {
+            "No sample fell into a block whose allocation was seen."
+        } else {
+            "Which block an access falls into is known with --exact only."
+        };
         return format!("{heading}<p class=\"note\">{text}</p>\n");
     }
     let all = total(own);

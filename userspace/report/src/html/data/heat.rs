@@ -20,6 +20,8 @@ const TIME_UNIT_NS: u64 = 1000;
 pub struct Heat {
     from_ns: u64,
     to_ns: u64,
+    /// Somebody asked for a part of the time.
+    is_cut: bool,
     /// No cell is narrower or lower than these.
     unit_ns: u64,
     block_bytes: u64,
@@ -88,6 +90,7 @@ impl Heat {
         Some(Self {
             from_ns: picture.from_ns,
             to_ns: picture.to_ns,
+            is_cut: view.time_min_ns > 0 || view.time_max_ns.is_some(),
             unit_ns: view.time_unit_ns.max(TIME_UNIT_NS),
             block_bytes: 1 << view.block_bits.min(40),
             shown,

@@ -271,7 +271,7 @@ const drawHeat = () => {
     h("span", {}, h("span", { class: "ramp" }), "loads → stores; the stronger, the more (logarithmic)"),
     own.blocks.length > 0 && h("span", {}, swatch("var(--block)"), "life of a traced block"),
     own.regions.some(region => region[4] > 0) && h("span", {}, swatch("var(--huge)"), "holds huge pages"));
-  body().append(
+  bodyOf("heat").append(
     h("div", { class: "bar" },
       choice("Accesses", [[2, "Loads and stores"], [0, "Loads"], [1, "Stores"]], state.kind, kind => { state.kind = kind; draw(); }),
       choice("Dragging", [[false, "Drag zooms"], [true, "Drag moves"]], state.pans, pans => { state.pans = pans; overlay.classList.toggle("pans", pans); }),
@@ -281,7 +281,5 @@ const drawHeat = () => {
   time.watchers.push(draw);
   time.cursorWatchers.push(() => requestAnimationFrame(drawOverlay));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
-  if (own.from_ns > 0 || own.to_ns < time.whole) time.zoom(own.from_ns, own.to_ns);
-
-  function body() { return bodyOf("heat"); }
+  if (own.is_cut) time.zoom(own.from_ns, own.to_ns);
 };
