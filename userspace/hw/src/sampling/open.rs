@@ -146,11 +146,12 @@ pub(super) fn open(
     }
 }
 
+/// ENODATA is a raw `mem-loads` without its leader, which the kernel asks for only where the data source is wanted.
 fn may_be_the_fields(error: &Error) -> bool {
     match error {
         Error::PerfPermission { .. } => true,
         Error::PerfOpen { source, .. } | Error::EventUnsupported { source, .. } => {
-            matches!(source.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP))
+            matches!(source.raw_os_error(), Some(libc::EINVAL | libc::EOPNOTSUPP | libc::ENODATA))
                 || source.raw_os_error().is_none()
         }
         _ => false,

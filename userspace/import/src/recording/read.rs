@@ -235,9 +235,6 @@ fn access_totals(recording: &Recording, spaces: Spaces) -> AccessTotals {
 fn access_notes(recording: &Recording) -> Vec<String> {
     let (facts, survey) = (&recording.facts, &recording.survey);
     let mut notes = Vec::new();
-    if let Some(command) = &facts.command {
-        notes.push(format!("recorded by `{command}`"));
-    }
     for (event, count) in &survey.undirected {
         let name = facts.events.get(*event).map_or("", String::as_str);
         notes.push(format!(
@@ -257,14 +254,18 @@ fn collectors(
     blocks: Option<&Blocks>,
     allocations: Option<&AllocationTotals>,
 ) -> Vec<CollectorReport> {
-    let report = |name: &str, ran: bool, reasons: Vec<String>| {
+    let report = |name: &str, ran: bool, told: Option<String>, reasons: Vec<String>| {
         let status = match (ran, reasons.is_empty()) {
             (false, _) => Status::Skipped,
             (true, true) => Status::Ran,
             (true, false) => Status::Degraded,
         };
-        let reason = Some(reasons.join("; ")).filter(|reason| !reason.is_empty());
-        CollectorReport { name: name.to_owned(), status, reason }
+        let reason = told.into_iter().chain(reasons).collect::<Vec<_>>().join("; ");
+        CollectorReport {
+            name: name.to_owned(),
+            status,
+            reason: Some(reason).filter(|reason| !reason.is_empty()),
+        }
     };
     let mut collectors = Vec::new();
     let of_directory = recording.directory.as_ref();
@@ -274,15 +275,16 @@ fn collectors(
         access_reasons.extend(directory.notes.iter().cloned());
         let missing = "no time.log".to_owned();
         let reasons = if recording.events.is_empty() { vec![missing] } else { Vec::new() };
-        collectors.push(report("counters", !recording.events.is_empty(), reasons));
+        collectors.push(report("counters", !recording.events.is_empty(), None, reasons));
         let mut reasons: Vec<String> = recording.clocks.note.iter().cloned().collect();
         reasons.extend(blocks.map(|blocks| blocks.notes.clone()).unwrap_or_default());
         reasons.extend(allocations.and_then(|totals| totals.null_reason.clone()));
         if reasons.is_empty() {
             reasons.push("no alloc_*.log: allocations were not traced".to_owned());
         }
-        collectors.push(report("allocations", blocks.is_some(), reasons));
+        collectors.push(report("allocations", blocks.is_some(), None, reasons));
     }
-    collectors.push(report("accesses", accesses.is_some(), access_reasons));
+    let recorded = recording.facts.command.as_ref().map(|command| format!("recorded by `{command}`"));
+    collectors.push(report("accesses", accesses.is_some(), recorded, access_reasons));
     collectors
 }

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 use waytrace_model::access::AccessKind;
+use waytrace_model::collector::Status;
 
 use super::run::{Run, import, refusal};
 
@@ -120,6 +121,17 @@ fn a_file_holds_what_perf_script_prints_of_it() {
         assert_eq!(access.weight, 1);
     }
     assert!(run.header.host.kernel.starts_with(|c: char| c.is_ascii_digit()));
+}
+
+#[test]
+fn a_recording_that_lacks_nothing_says_only_who_made_it() {
+    let folder = or_skip!(record(&["w"], &["-s"]));
+    let run = import(&folder.path().join("perf.data"));
+    let accesses = run.epilogue.collectors.iter().find(|report| report.name == "accesses").unwrap();
+    assert_eq!(accesses.status, Status::Ran, "{accesses:?}");
+    let reason = accesses.reason.as_deref().unwrap();
+    assert!(reason.starts_with("recorded by `") && reason.contains("perf record -q -d -c 1"), "{reason}");
+    assert_eq!(run.epilogue.accesses.unwrap().null_reason, None);
 }
 
 #[test]
