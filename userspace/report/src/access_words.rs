@@ -83,6 +83,12 @@ pub fn share_pct(part: u64, whole: u64) -> f64 {
     100.0 * part as f64 / whole.max(1) as f64
 }
 
+/// Samples an average site of its size would have had, below which few or none prove nothing: had it a tenth of the
+/// average heat, none of 3 expected samples would be seen in 5 % of runs ("rule of three").
+const EXPECTED_MIN: f64 = 30.0;
+/// Samples below which many for its size may be chance.
+const SEEN_MIN: f64 = 5.0;
+
 /// What a site's memory is to the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Temperature {
@@ -92,25 +98,47 @@ pub enum Temperature {
     Cool,
     /// Less than a tenth of its share of accesses.
     Cold,
-    /// Live memory with untouched pages and no access among the samples.
+    /// Live memory, most of it on untouched pages, and no access among the samples.
     Untouched,
 }
 
-impl Temperature {
-    /// `None` where nothing of the site's memory is known to live.
-    pub fn of(site: &SiteAccesses) -> Option<Self> {
-        let live = site.live_bytes.filter(|live| *live > 0)?;
-        let seen = site.loads.saturating_add(site.stores);
-        if seen == 0 && site.untouched_bytes.is_some_and(|untouched| untouched.saturating_mul(2) > live) {
-            return Some(Self::Untouched);
+/// What a run's samples are worth, to judge its sites by.
+#[derive(Debug, Clone, Copy)]
+pub struct Judge {
+    samples_per_access: f64,
+    samples_per_live_byte: f64,
+}
+
+impl Judge {
+    /// The judge of one report's sites.
+    pub fn of(own: &AccessReport) -> Self {
+        let live: u64 = own.sites.iter().filter_map(|site| site.live_bytes).fold(0, u64::saturating_add);
+        let samples = own.resolved as f64;
+        Self {
+            samples_per_access: samples / total(own).max(1) as f64,
+            samples_per_live_byte: samples / live.max(1) as f64,
         }
-        Some(match site.heat? {
-            heat if heat >= 1.0 => Self::Hot,
-            heat if heat >= 0.1 => Self::Cool,
-            _ => Self::Cold,
-        })
     }
 
+    /// `None` where nothing of the site's memory is known to live, or the samples are too few for its size.
+    pub fn temperature(&self, site: &SiteAccesses) -> Option<Temperature> {
+        let live = site.live_bytes.filter(|live| *live > 0)?;
+        let accesses = site.loads.saturating_add(site.stores);
+        if accesses == 0 && site.untouched_bytes.is_some_and(|untouched| untouched.saturating_mul(2) > live) {
+            return Some(Temperature::Untouched);
+        }
+        let seen = self.samples_per_access * accesses as f64;
+        let expected = self.samples_per_live_byte * live as f64;
+        match site.heat? {
+            heat if heat >= 1.0 => (seen >= SEEN_MIN).then_some(Temperature::Hot),
+            _ if expected < EXPECTED_MIN => None,
+            heat if heat >= 0.1 => Some(Temperature::Cool),
+            _ => Some(Temperature::Cold),
+        }
+    }
+}
+
+impl Temperature {
     /// One or two words.
     pub fn name(self) -> &'static str {
         match self {
@@ -126,22 +154,53 @@ impl Temperature {
 mod tests {
     use super::*;
 
+    /// A thousand samples, a thousand live bytes: a byte is worth a sample.
+    fn report(sites: Vec<SiteAccesses>) -> AccessReport {
+        AccessReport {
+            source: Source::ForwardWalk,
+            bias: String::new(),
+            rate_hz: None,
+            samples: 1000,
+            kernel_samples: 0,
+            resolved: 1000,
+            unresolved: std::collections::BTreeMap::new(),
+            confirmed_ratio: None,
+            checked: 0,
+            throttled: 0,
+            loads: 1000,
+            stores: 0,
+            working_set: waytrace_model::access_report::WorkingSet::default(),
+            regions: Vec::new(),
+            sites,
+            functions: Vec::new(),
+            sharing: Vec::new(),
+            tiers: Vec::new(),
+            null_reason: None,
+        }
+    }
+
     #[test]
-    fn temperature_is_accesses_per_live_byte() {
-        let site = |live, untouched, loads, heat| SiteAccesses {
+    fn temperature_is_accesses_per_live_byte_where_samples_suffice() {
+        let site = |live, untouched, loads| SiteAccesses {
             live_bytes: live,
             untouched_bytes: untouched,
             loads,
-            heat,
+            heat: live.map(|live| loads as f64 / live as f64),
             ..SiteAccesses::default()
         };
-        let of = |site| Temperature::of(&site).map(Temperature::name);
-        assert_eq!(of(site(Some(4096), Some(0), 9, Some(3.0))), Some("hot"));
-        assert_eq!(of(site(Some(4096), None, 9, Some(0.5))), Some("cool"));
-        assert_eq!(of(site(Some(4096), Some(0), 1, Some(0.01))), Some("cold"));
-        assert_eq!(of(site(Some(4096), Some(4096), 0, Some(0.0))), Some("never touched"));
-        assert_eq!(of(site(Some(4096), Some(1024), 0, Some(0.0))), Some("cold"));
-        assert_eq!((of(site(None, None, 9, None)), of(site(Some(0), None, 9, None))), (None, None));
+        let of = |site: SiteAccesses| {
+            let rest = 1000 - site.live_bytes.unwrap_or(0);
+            let other = SiteAccesses { live_bytes: Some(rest), ..SiteAccesses::default() };
+            Judge::of(&report(vec![site.clone(), other])).temperature(&site).map(Temperature::name)
+        };
+        assert_eq!(of(site(Some(100), Some(0), 300)), Some("hot"));
+        assert_eq!(of(site(Some(100), None, 50)), Some("cool"));
+        assert_eq!(of(site(Some(100), Some(0), 1)), Some("cold"));
+        assert_eq!(of(site(Some(100), Some(100), 0)), Some("never touched"));
+        assert_eq!(of(site(Some(100), Some(20), 0)), Some("cold"));
+        assert_eq!(of(site(Some(20), Some(0), 0)), None, "20 samples were expected: no wonder");
+        assert_eq!(of(site(Some(2), Some(0), 4)), None, "4 samples may be chance");
+        assert_eq!((of(site(None, None, 9)), of(site(Some(0), None, 9))), (None, None));
     }
 
     #[test]

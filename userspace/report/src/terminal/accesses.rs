@@ -7,7 +7,7 @@ use waytrace_model::stack::Frame;
 use waytrace_model::units::{format_bytes, format_count};
 
 use super::{Page, padded};
-use crate::access_words::{self, Temperature, share_pct, total};
+use crate::access_words::{self, Judge, Temperature, share_pct, total};
 use crate::text::{cells, cut_function, cut_middle, percent, plain};
 
 const REGIONS_MAX: usize = 5;
@@ -112,10 +112,11 @@ fn name(frames: &[Frame]) -> String {
 
 /// Sites with most live memory that is cold or was never touched.
 fn idle(page: &mut Page, own: &AccessReport) {
+    let judge = Judge::of(own);
     let mut idle: Vec<(&SiteAccesses, Temperature)> = own
         .sites
         .iter()
-        .filter_map(|site| Some((site, Temperature::of(site)?)))
+        .filter_map(|site| Some((site, judge.temperature(site)?)))
         .filter(|(_, heat)| matches!(heat, Temperature::Cold | Temperature::Untouched))
         .collect();
     if idle.is_empty() {

@@ -231,7 +231,7 @@ fn sites(detail: &RunDetail) -> Vec<SiteAccesses> {
             seen_bytes: 40_960,
             live_bytes: site.live_bytes,
             untouched_bytes: site.live_bytes.map(|live| live / 5),
-            heat: Some([6.2, 1.1, 0.4, 0.02][at]),
+            heat: Some([6.2, 1.1, 0.04, 0.02][at]),
         }
     });
     let cold = SiteAccesses {

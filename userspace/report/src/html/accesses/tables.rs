@@ -4,7 +4,7 @@ use waytrace_model::access_report::{AccessReport, RegionReport, SiteAccesses};
 use waytrace_model::units::{format_bytes, format_count};
 
 use super::{cell, escape, frames_html, omitted, share_cell, table};
-use crate::access_words::{Temperature, share_pct, total};
+use crate::access_words::{Judge, Temperature, share_pct, total};
 use crate::text::percent;
 
 const REGIONS_MAX: usize = 40;
@@ -82,14 +82,14 @@ pub fn sites(own: &AccessReport, is_exact: bool) -> String {
         };
         return format!("{heading}<p class=\"note\">{text}</p>\n");
     }
-    let all = total(own);
+    let (all, judge) = (total(own), Judge::of(own));
     let heads = ["Allocation site", "", "Accesses", "Stores", "Blocks seen", "Live", "Never touched", "Heat"];
     let row = |site: &SiteAccesses| {
         let of_site = site.loads.saturating_add(site.stores);
         let bytes = |value: Option<u64>| {
             cell(&value.map_or_else(|| "not known".to_owned(), |value| format_bytes(value as f64)))
         };
-        let temperature = Temperature::of(site).map_or("", Temperature::name);
+        let temperature = judge.temperature(site).map_or("", Temperature::name);
         vec![
             format!("<td>{}</td>", frames_html(&site.frames)),
             format!("<td class=\"{}\">{temperature}</td>", temperature.replace(' ', "-")),
@@ -107,7 +107,8 @@ pub fn sites(own: &AccessReport, is_exact: bool) -> String {
     shown.extend(idle.into_iter().take(SITES_MAX - SITES_MAX / 2));
     let rows: Vec<Vec<String>> = shown.into_iter().map(row).collect();
     format!(
-        "{heading}{}<p class=\"note\">Heat is a site's share of accesses per share of live bytes: 1 is average. \
+        "{heading}{}<p class=\"note\">Heat is a site's share of accesses per share of live bytes: 1 is average. Without \
+         a word, samples are too few for its size. \
          <i>Never touched</i> are bytes of live blocks on pages nobody has written or read since they were mapped.</p>\n{}",
         table(&heads, &rows),
         omitted(own.sites.len(), SITES_MAX, "sites")
