@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, and the harness is part of the tests"
 )]
 
+mod accesses;
 mod allocations;
 mod allocators;
 mod budgeted;

@@ -18,6 +18,8 @@ pub struct Account {
     pub temporary_count: u64,
     pub live_bytes: u64,
     pub peak_live_bytes: u64,
+    /// Of the live bytes, those on pages nobody has touched.
+    pub untouched_bytes: u64,
     /// (floor of log2 of the size, allocations, bytes)
     pub sizes: Vec<(u8, u64, u64)>,
 }

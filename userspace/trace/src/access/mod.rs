@@ -119,7 +119,7 @@ impl Accesses {
         knows_blocks: bool,
         start_ns: u64,
     ) -> Result<Self, Error> {
-        let worker = Worker::start(kernel, start_ns)?;
+        let worker = Worker::start(kernel, targets.tgids, start_ns)?;
         let before = kernel.access_ticks()?;
         let events = start_events(kernel, pace.first_hz, targets)?;
         let blocks = if knows_blocks { Some(Blocks::new(kernel.live_table()?, start_ns)) } else { None };

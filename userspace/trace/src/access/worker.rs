@@ -25,7 +25,7 @@ use crate::Error;
 use crate::kernel::{Kernel, Plain, sys};
 
 /// Instructions walked at most.
-const LIMIT: Limit = Limit { instructions: 20_000 };
+const LIMIT: Limit = Limit { instructions: 40_000 };
 /// How long the thread sleeps when nothing wakes it: it looks after checks that never end.
 const SLEEP_MS: libc::c_int = 50;
 /// Accesses that wait to be taken; further ones are dropped and counted.
@@ -79,7 +79,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the kernel part lacks something, or no thread can be started.
-    pub fn start(kernel: &mut Kernel, start_ns: u64) -> Result<Self, Error> {
+    pub fn start(kernel: &mut Kernel, tgids: &[u32], start_ns: u64) -> Result<Self, Error> {
         let ring = kernel.take_access_ring()?;
         let wake = sys::event_fd().map_err(Error::syscall("making an event descriptor"))?;
         let theirs = wake.try_clone().map_err(Error::syscall("duplicating an event descriptor"))?;
@@ -91,13 +91,14 @@ impl Worker {
             start_ns,
             walker: Walker::default(),
             cache: LineCache::default(),
-            spaces: HashMap::new(),
+            // Opening a target's files takes its time; samples do not wait for that.
+            spaces: tgids.iter().map(|&tgid| (tgid, Space::of(tgid))).collect(),
             hot: HashMap::new(),
             hot_lines: kernel.take_access_hot()?,
             files: Files::default(),
             regions: Regions::default(),
             random: start_ns | 1,
-            reach: Reach::default(),
+            reach: Reach::new(now_ns()),
             checks: Checks::new(kernel)?,
             path: Vec::new(),
             walked: Walked::default(),
@@ -191,6 +192,7 @@ impl Walks {
             self.checks.expire(now_ns());
             sys::wait_readable(&[self.ring.as_raw_fd(), self.wake.as_raw_fd()], SLEEP_MS);
         }
+        tracing::debug!(reach = self.reach.accesses(), "walks went");
         self.walked.regions = self.regions.into_regions();
         self.walked.checks = self.checks.finish();
         self.walked.modules = self.spaces.into_iter().map(|(tgid, space)| (tgid, space.modules)).collect();
@@ -218,8 +220,10 @@ impl Walks {
 
     fn sample(&mut self, capture: &Capture) {
         self.walked.samples += 1;
+        let began_ns = now_ns();
         let walked = self.walk(capture);
-        self.reach.walked(walked.is_ok());
+        let ended_ns = now_ns();
+        self.reach.walked(walked.is_ok(), ended_ns - began_ns, ended_ns);
         match walked {
             Ok(access) => {
                 self.walked.resolved += 1;

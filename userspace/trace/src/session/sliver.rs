@@ -24,6 +24,7 @@ pub fn join(batches: &mut Vec<Batch>, interval_ns: u64) {
     whole.map_events.extend(sliver.map_events);
     whole.phases.extend(sliver.phases);
     whole.traced.extend(sliver.traced);
+    whole.accesses.extend(sliver.accesses);
 }
 
 /// One reading a thread and event, as before.
@@ -60,6 +61,8 @@ fn sum(whole: &AllocationWindow, sliver: &AllocationWindow) -> AllocationWindow 
 
 #[cfg(test)]
 mod tests {
+    use waytrace_model::access::{Access, AccessKind};
+    use waytrace_model::allocation::TracedAllocation;
     use waytrace_model::run::Window;
 
     use super::*;
@@ -81,6 +84,33 @@ mod tests {
         let mut batches = vec![batch(0, 100, &[(7, 0, 5)]), batch(100, 110, &[(7, 0, 1), (8, 0, 2)])];
         join(&mut batches, 100);
         assert_eq!(batches, [batch(0, 110, &[(7, 0, 6), (8, 0, 2)])]);
+    }
+
+    #[test]
+    fn what_comes_with_a_sliver_is_kept() {
+        let mut batches = vec![batch(0, 100, &[]), batch(100, 110, &[])];
+        for batch in &mut batches {
+            batch.traced.push(TracedAllocation::default());
+            batch.accesses.push(access());
+        }
+        join(&mut batches, 100);
+        assert_eq!((batches[0].traced.len(), batches[0].accesses.len()), (2, 2));
+    }
+
+    fn access() -> Access {
+        Access {
+            at_ns: 0,
+            tid: 1,
+            cpu: None,
+            address: 4096,
+            width_bytes: None,
+            kind: AccessKind::Load,
+            code: None,
+            region: None,
+            block: None,
+            weight: 1,
+            precise: None,
+        }
     }
 
     #[test]
