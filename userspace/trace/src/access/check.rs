@@ -193,7 +193,7 @@ impl Checks {
     fn draw(&mut self, below: usize) -> usize {
         self.random =
             self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.random >> 32) * below as u64 >> 32) as usize
+        (((self.random >> 32) * below as u64) >> 32) as usize
     }
 }
 

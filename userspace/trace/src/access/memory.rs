@@ -152,7 +152,7 @@ impl TargetMemory<'_> {
         let base = wanted & !(CHUNK_BYTES as u64 - 1);
         let mut chunk = [0; CHUNK_BYTES];
         if let Err(error) = read(self.tgid, base, &mut chunk) {
-            return Err(self.why(wanted, error));
+            return Err(self.why(wanted, &error));
         }
         let mut found = [0; LINE_BYTES];
         for (n, line) in chunk.as_chunks::<LINE_BYTES>().0.iter().enumerate() {
@@ -165,7 +165,7 @@ impl TargetMemory<'_> {
         Ok(found)
     }
 
-    fn why(&mut self, address: u64, error: std::io::Error) -> Unreadable {
+    fn why(&mut self, address: u64, error: &std::io::Error) -> Unreadable {
         if error.raw_os_error() == Some(libc::ESRCH) {
             self.gone = true;
             return Unreadable::Unmapped;

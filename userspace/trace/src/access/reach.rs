@@ -9,7 +9,7 @@
 const LEAST: f64 = 16.0;
 const MOST: f64 = 4096.0;
 /// What it begins with.
-const FIRST: f64 = 64.0;
+const FIRST: f64 = 128.0;
 /// Walks that are judged together.
 const WALKS: u32 = 64;
 /// Share of walks that may end early.
@@ -21,6 +21,8 @@ const FAILED: f64 = 0.75;
 const CHECKS_AFTER_FAILURE: u32 = 64;
 /// What walks may take of a CPU's time.
 const CPU_SHARE: f64 = 0.012;
+/// A reach to which walks cost little beside being woken for them.
+const CHEAP: f64 = 256.0;
 
 /// The reach of walks.
 #[derive(Debug, Clone, Copy)]
@@ -67,11 +69,11 @@ impl Reach {
         let unresolved = f64::from(self.unresolved) / f64::from(self.walks);
         let elapsed_ns = now_ns.saturating_sub(self.since_ns).max(1);
         let over = self.cost_ns as f64 / (elapsed_ns as f64 * CPU_SHARE);
-        if over > 1.0 {
-            self.change((1.0 / over).max(0.5));
-        } else if unresolved > UNRESOLVED {
+        if unresolved > UNRESOLVED {
             self.change(FAILED);
-        } else if self.wanted == 0 && over < 0.5 {
+        } else if over > 1.0 && self.accesses > CHEAP {
+            self.change((1.0 / over).max(0.5).max(CHEAP / self.accesses));
+        } else if self.wanted == 0 && (over < 0.5 || self.accesses * 2.0 <= CHEAP) {
             self.wanted = CHECKS;
             self.change(2.0);
         }
@@ -112,9 +114,10 @@ mod tests {
     #[test]
     fn it_goes_as_far_as_walks_get_through_and_are_cheap() {
         assert!(rest(5.0, 0.0, 0.0) > 3900.0);
-        // At 100 ns an access, 200 accesses take a hundredth of the time between walks.
-        let dear = rest(100.0, 0.0, 0.0);
-        assert!((150.0..450.0).contains(&dear), "{dear}");
+        // At 50 ns an access, 480 accesses take 1.2 % of the time between walks; at 500 ns that would be 48.
+        let dear = rest(50.0, 0.0, 0.0);
+        assert!((400.0..1000.0).contains(&dear), "{dear}");
+        assert!((200.0..257.0).contains(&rest(500.0, 0.0, 0.0)));
         let lost = rest(5.0, 1000.0, 0.0);
         assert!((50.0..250.0).contains(&lost), "{lost}");
         let changing = rest(5.0, 0.0, 1000.0);
