@@ -12,6 +12,7 @@
 mod accesses;
 mod allocations;
 mod allocators;
+mod bench_cli;
 mod budgeted;
 mod cli_bad_input;
 mod cli_store;

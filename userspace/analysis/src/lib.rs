@@ -5,3 +5,4 @@ pub mod access;
 pub mod diff;
 pub mod duty;
 mod interval;
+pub mod spread;

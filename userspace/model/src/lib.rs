@@ -13,6 +13,7 @@ pub mod access;
 pub mod access_report;
 pub mod allocation;
 pub mod batch;
+pub mod bench;
 pub mod collector;
 pub mod counter;
 pub mod detail;

@@ -1,4 +1,4 @@
-//! `waytrace list`: the runs of a store, newest first.
+//! `waytrace list`: the runs of a store, newest first, or the figures of a series.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,10 @@ pub struct Args {
     /// Show the newest N runs only.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Print a JSON array, one object per run.
+    /// Show the figures of a series of `waytrace bench` instead [default: the newest].
+    #[arg(long, value_name = "SERIES", num_args = 0..=1, default_missing_value = "last", conflicts_with = "limit")]
+    stat: Option<String>,
+    /// Print JSON: an array, one object per run; with --stat, an object.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -26,6 +29,11 @@ pub struct Args {
 
 /// Runs the command. A store that was never made has no runs, which is no error.
 pub fn run(args: &Args) -> Outcome {
+    if let Some(name) = &args.stat {
+        let store = Store::open_existing(args.store.db.as_deref())?;
+        super::bench::stat::show(&store.series(name)?, args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let rows = match Store::open_existing(args.store.db.as_deref()) {
         Ok(store) => store.runs(args.limit)?,
         Err(absent @ StoreError::Absent { .. }) => {

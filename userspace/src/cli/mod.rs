@@ -1,5 +1,6 @@
 //! The command line: one file per command. Results go to stdout, logs and progress to stderr.
 
+mod bench;
 mod diff;
 mod doctor;
 mod exit;
@@ -43,6 +44,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Attach to a process and measure it; the main job.
     Profile(profile::Args),
+    /// Workloads in several modes, repeated, shuffled and compared.
+    Bench(bench::Args),
     /// Runs in the store, newest first.
     List(list::Args),
     /// One run.
@@ -74,12 +77,13 @@ pub type Outcome = anyhow::Result<ExitCode>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     init_logs(cli.verbose);
-    if !matches!(cli.command, Command::Profile(_)) {
+    if !matches!(cli.command, Command::Profile(_) | Command::Bench(_)) {
         end_with_the_reader();
     }
     exit::of(|| match cli.command {
         Command::Doctor(args) => doctor::run(&args),
         Command::Profile(args) => profile::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::List(args) => list::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Diff(args) => diff::run(&args),

@@ -60,7 +60,7 @@ pub fn run(args: &Args) -> Outcome {
             store.prune(&rule, now_unix_ns())?
         }
         Err(StoreError::Absent { .. }) if args.runs.is_empty() => {
-            Pruned { runs: Vec::new(), freed_bytes: 0, dry_run: args.dry_run }
+            Pruned { runs: Vec::new(), series: Vec::new(), freed_bytes: 0, dry_run: args.dry_run }
         }
         Err(error) => return Err(error.into()),
     };
@@ -91,8 +91,12 @@ fn sentences(pruned: &Pruned) -> String {
         let (name, length) = (plain(&run.name), format_ns(run.duration_ns as f64));
         text.push_str(&format!("{deleted} {name} (id {}, {}, {length})\n", run.id, run.started_at));
     }
+    for series in &pruned.series {
+        text.push_str(&format!("{deleted} series {}\n", plain(series)));
+    }
     let freed_bytes = format_bytes(pruned.freed_bytes as f64);
     match pruned.runs.len() {
+        0 if !pruned.series.is_empty() => text.push_str(&format!("{freed} {freed_bytes}\n")),
         0 => text.push_str("nothing to delete\n"),
         1 => text.push_str(&format!("{freed} {freed_bytes}\n")),
         count => text.push_str(&format!("{count} runs, {freed} {freed_bytes}\n")),

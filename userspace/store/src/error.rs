@@ -145,6 +145,24 @@ pub enum StoreError {
         /// Those that fit.
         candidates: String,
     },
+    /// A series of this name exists.
+    #[error("{path} already has a series named `{name}`; --resume goes on with it, --name names another")]
+    SeriesTaken {
+        /// The database.
+        path: PathBuf,
+        /// The name.
+        name: String,
+    },
+    /// No series of this name.
+    #[error("no series `{name}` in {path}; {candidates}")]
+    NoSuchSeries {
+        /// The database.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// The series there are, as a sentence.
+        candidates: String,
+    },
     /// Anything else SQLite reports.
     #[error("{path}: {source}; try again, or --db another file")]
     Sqlite {

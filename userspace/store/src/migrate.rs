@@ -9,8 +9,11 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::error::{OnPath, Result, StoreError};
 
 /// SQL by version: entry `n` takes a file from schema `n` to `n + 1`.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001-runs.sql"), include_str!("migrations/0002-accesses.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001-runs.sql"),
+    include_str!("migrations/0002-accesses.sql"),
+    include_str!("migrations/0003-series.sql"),
+];
 
 /// `WTRC`: tells a waytrace database from any other SQLite file (`file runs.db` shows it too).
 const APPLICATION_ID: i64 = 0x5754_5243;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior};
 use serde::Serialize;
 
+use crate::codec::Quantity;
 use crate::error::{OnPath, Result, StoreError};
 use crate::read::list::{self, RunRow};
 use crate::store::{RunId, Store};
@@ -30,6 +31,8 @@ pub struct PruneRule {
 pub struct Pruned {
     /// The deleted runs, newest first.
     pub runs: Vec<RunRow>,
+    /// Names of the deleted series, newest first: those of that age whose runs are all gone.
+    pub series: Vec<String>,
     /// Bytes their rows took in the file.
     pub freed_bytes: u64,
     /// Nothing was really deleted.
@@ -49,6 +52,7 @@ impl Store {
         let before = used_bytes(&transaction).on(&path)?;
         let runs = list::runs(&transaction, None).on(&path)?;
         let deleted = delete_by_rule(&transaction, rule, now_unix_ns, runs).on(&path)?;
+        let series = delete_old_series(&transaction, rule, now_unix_ns).on(&path)?;
         let freed_bytes = before.saturating_sub(used_bytes(&transaction).on(&path)?);
         if rule.dry_run {
             transaction.rollback().on(&path)?;
@@ -60,7 +64,7 @@ impl Store {
                 other => other?,
             }
         }
-        Ok(Pruned { runs: deleted, freed_bytes, dry_run: rule.dry_run })
+        Ok(Pruned { runs: deleted, series, freed_bytes, dry_run: rule.dry_run })
     }
 }
 
@@ -108,6 +112,28 @@ fn by_age_and_rank(rule: &PruneRule, now_unix_ns: u64, newer: usize, run: &RunRo
 
 fn delete(connection: &Connection, run: RunId) -> rusqlite::Result<()> {
     connection.prepare_cached("DELETE FROM run WHERE id = ?1")?.execute([run.0]).map(drop)
+}
+
+/// A repetition takes a hundred bytes, so series go by age alone, and not before their runs.
+fn delete_old_series(
+    connection: &Connection,
+    rule: &PruneRule,
+    now_unix_ns: u64,
+) -> rusqlite::Result<Vec<String>> {
+    let Some(older_than) = rule.older_than else { return Ok(Vec::new()) };
+    let limit_ns = u64::try_from(older_than.as_nanos()).unwrap_or(u64::MAX);
+    let mut delete = connection.prepare(
+        "DELETE FROM series WHERE started_at_unix_ns <= ?1
+             AND NOT EXISTS (SELECT 1 FROM series_run WHERE series_id = series.id
+                             AND (run_id IS NOT NULL OR started_at_unix_ns > ?1))
+         RETURNING id, name",
+    )?;
+    let names = delete.query_map([Quantity(now_unix_ns.saturating_sub(limit_ns))], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
+    let mut names: Vec<(i64, String)> = names.collect::<rusqlite::Result<_>>()?;
+    names.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
+    Ok(names.into_iter().map(|(_, name)| name).collect())
 }
 
 /// Bytes of pages in use, free pages not counted.

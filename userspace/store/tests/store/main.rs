@@ -18,4 +18,5 @@ mod opening;
 mod prune;
 mod roundtrip;
 mod select;
+mod series;
 mod unfinished;

@@ -1,0 +1,156 @@
+//! Series of benchmark repetitions: begun once, added to one by one, read as a whole.
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use serde::{Deserialize, Serialize};
+use waytrace_model::bench::{Repetition, RepetitionEnd, SeriesHeader};
+
+use crate::codec::{Quantity, json, quantity, to_json};
+use crate::error::{OnPath, Result, StoreError};
+use crate::select::is_valid_name;
+use crate::store::Store;
+
+/// A series' id: unique in its database, from 1, never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SeriesId(pub i64);
+
+/// A series with all its repetitions so far.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Its id.
+    pub id: SeriesId,
+    /// As it was begun.
+    pub header: SeriesHeader,
+    /// What was measured, in order of position.
+    pub repetitions: Vec<Repetition>,
+}
+
+impl Store {
+    /// Begins a series.
+    ///
+    /// # Errors
+    /// [`StoreError::SeriesTaken`], [`StoreError::BadName`], or the failure of writing.
+    pub fn begin_series(&self, header: &SeriesHeader) -> Result<SeriesId> {
+        if !is_valid_name(&header.name) {
+            return Err(StoreError::BadName { name: header.name.clone() });
+        }
+        match insert(&self.connection, header) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Err(StoreError::SeriesTaken { path: self.path.clone(), name: header.name.clone() })
+            }
+            inserted => inserted.on(&self.path),
+        }
+    }
+
+    /// Adds what a repetition took.
+    ///
+    /// # Errors
+    /// The failure of writing; the repetitions before are intact.
+    pub fn add_repetition(&self, series: SeriesId, repetition: &Repetition) -> Result<()> {
+        add(&self.connection, series, repetition).on(&self.path)
+    }
+
+    /// The series of this name, or with `last` the newest.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchSeries`] lists those there are; or the failure of reading.
+    pub fn series(&self, name: &str) -> Result<Series> {
+        let snapshot = self.snapshot()?;
+        match load(&snapshot, name).on(&self.path)? {
+            Some(series) => Ok(series),
+            None => {
+                let names = names(&snapshot).on(&self.path)?;
+                let candidates = match names.as_slice() {
+                    [] => "it holds none yet; `waytrace bench` makes one".to_owned(),
+                    names => format!("there are: {}", names.join(", ")),
+                };
+                Err(StoreError::NoSuchSeries { path: self.path.clone(), name: name.to_owned(), candidates })
+            }
+        }
+    }
+}
+
+fn insert(connection: &Connection, header: &SeriesHeader) -> rusqlite::Result<SeriesId> {
+    connection.execute(
+        "INSERT INTO series (name, started_at_unix_ns, command, seed, matrix, skipped)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            header.name,
+            Quantity(header.started_at_unix_ns),
+            header.command,
+            Quantity(header.seed),
+            to_json(&header.matrix)?,
+            to_json(&header.skipped)?,
+        ],
+    )?;
+    Ok(SeriesId(connection.last_insert_rowid()))
+}
+
+fn add(connection: &Connection, series: SeriesId, one: &Repetition) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO series_run (series_id, position, workload, mode, repetition, run_id, started_at_unix_ns,
+                                 wall_ns, user_ns, system_ns, max_rss_bytes, ended_by, exit_code, problem)
+         VALUES (?1, ?2, ?3, ?4, ?5, (SELECT id FROM run WHERE id = ?6), ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+    )?;
+    let row = params![
+        series.0,
+        Quantity(one.position),
+        one.workload,
+        one.mode,
+        one.repetition,
+        one.run_id,
+        Quantity(one.started_at_unix_ns),
+        Quantity(one.wall_ns),
+        Quantity(one.user_ns),
+        Quantity(one.system_ns),
+        Quantity(one.max_rss_bytes),
+        one.ended_by.as_str(),
+        one.exit_code,
+        one.problem,
+    ];
+    insert.execute(row).map(drop)
+}
+
+fn load(connection: &Connection, name: &str) -> rusqlite::Result<Option<Series>> {
+    const NAMED: &str = "SELECT * FROM series WHERE name = ?1 OR ?1 = 'last' ORDER BY id DESC LIMIT 1";
+    let found = connection.query_row(NAMED, [name], |row| Ok((SeriesId(row.get("id")?), header(row)?)));
+    let Some((id, header)) = found.optional()? else { return Ok(None) };
+    let mut statement =
+        connection.prepare_cached("SELECT * FROM series_run WHERE series_id = ?1 ORDER BY position")?;
+    let repetitions = statement.query_map([id.0], repetition)?.collect::<rusqlite::Result<_>>()?;
+    Ok(Some(Series { id, header, repetitions }))
+}
+
+fn header(row: &Row<'_>) -> rusqlite::Result<SeriesHeader> {
+    Ok(SeriesHeader {
+        name: row.get("name")?,
+        started_at_unix_ns: quantity(row, "started_at_unix_ns")?,
+        command: row.get("command")?,
+        seed: quantity(row, "seed")?,
+        matrix: json(row, "matrix")?,
+        skipped: json(row, "skipped")?,
+    })
+}
+
+fn repetition(row: &Row<'_>) -> rusqlite::Result<Repetition> {
+    Ok(Repetition {
+        workload: row.get("workload")?,
+        mode: row.get("mode")?,
+        repetition: row.get("repetition")?,
+        position: quantity(row, "position")?,
+        run_id: row.get("run_id")?,
+        started_at_unix_ns: quantity(row, "started_at_unix_ns")?,
+        wall_ns: quantity(row, "wall_ns")?,
+        user_ns: quantity(row, "user_ns")?,
+        system_ns: quantity(row, "system_ns")?,
+        max_rss_bytes: quantity(row, "max_rss_bytes")?,
+        ended_by: RepetitionEnd::parse(&row.get::<_, String>("ended_by")?),
+        exit_code: row.get("exit_code")?,
+        problem: row.get("problem")?,
+    })
+}
+
+fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare_cached("SELECT name FROM series ORDER BY id DESC LIMIT 8")?;
+    statement.query_map([], |row| row.get(0))?.collect()
+}
