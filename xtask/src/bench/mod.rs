@@ -39,13 +39,15 @@ use std::process::ExitCode;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 6] = [
+const BENCHES: [Bench; 8] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
     ("attach", attach::run),
     ("redis", redis::run),
-    ("accesses", accesses::run),
+    ("accesses", accesses::shares),
+    ("access-ranks", accesses::ranks),
+    ("access-costs", accesses::costs),
 ];
 
 /// Targets, and tools to compare with; what is missing is not available in the table.
@@ -65,7 +67,7 @@ const PACKAGES: [&str; 11] = [
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis, accesses [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]

@@ -1,8 +1,9 @@
 //! Walks compared with what the processor did, while the target runs on.
 //!
-//! Of a walk just made, two instructions are drawn, and breakpoints armed on both for the thread. When it next comes by the
-//! first, its registers are captured as for a sample; when it then comes by the second, again. A walk from the first
-//! capture must come to the second instruction with the registers that were captured there.
+//! Of a walk just made two instructions are drawn, the second one that accesses memory, and breakpoints armed on both for
+//! the thread. When it next comes by the first, its registers are captured as for a sample; when it then comes by the
+//! second, again. A walk from the first capture must come to the second instruction, and there to the very addresses
+//! that the registers captured there make it access.
 
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -10,7 +11,7 @@ use aya::maps::{Array, MapData};
 use waytrace_abi::access::Capture;
 use waytrace_hw::breakpoint;
 use waytrace_hw::counter::Counter;
-use waytrace_walk::{State, Walker};
+use waytrace_walk::{Access, Walker};
 
 use super::code::{Files, TargetCode};
 use super::memory::{LineCache, TargetMemory};
@@ -45,10 +46,19 @@ pub struct Tally {
     pub confirmed: u64,
 }
 
+/// An instruction a walk came by.
+#[derive(Debug, Clone, Copy)]
+pub struct Passed {
+    /// Its address.
+    pub ip: u64,
+    /// It accessed memory.
+    pub accesses: bool,
+}
+
 /// How far a walk came from where the thread passed the first breakpoint.
 enum Walked {
-    /// To the second, where these should be the registers.
-    Reached(Box<State>),
+    /// To the second, which makes these accesses.
+    Reached(Vec<Access>),
     /// To something it cannot follow: it claims nothing.
     Lost,
     /// Nowhere near: the thread will come to the second breakpoint and the walk did not.
@@ -94,18 +104,10 @@ impl Checks {
     }
 
     /// Arms a check of a walk that came by these instructions.
-    pub fn begin(&mut self, capture: &Capture, path: &[u64]) {
+    pub fn begin(&mut self, capture: &Capture, path: &[Passed]) {
         let pause_ns = if self.tally.compared < FIRST_CHECKS { FIRST_PAUSE_NS } else { PAUSE_NS };
         self.next_ns = capture.at_ns + pause_ns / 2 + self.draw(pause_ns as usize) as u64;
-        if path.len() < 2 {
-            return;
-        }
-        let first = self.draw(path.len() - 1);
-        let second = first + 1 + self.draw(path.len() - 1 - first);
-        let (Some(&first_ip), Some(&second_ip)) = (path.get(first), path.get(second)) else { return };
-        if first_ip == second_ip {
-            return;
-        }
+        let Some((first_ip, second_ip)) = choose(path, |below| self.draw(below)) else { return };
         // Armed in this order, a thread that comes by the first at once is not missed at the second.
         let armed = self.passed.set(0, 0, 0).is_ok().then(|| {
             let second = self.arm(1, capture.tid, second_ip, HITS)?;
@@ -155,12 +157,14 @@ impl Checks {
         walker.begin(&state(capture));
         let mut walked = Walked::Missed;
         for _ in 0..LIMIT {
-            if walker.step(&mut memory, &mut code).is_err() {
-                walked = Walked::Lost;
+            let is_there = walker.instructions() > 0 && walker.state().rip == check.second_ip;
+            let stepped = walker.step(&mut memory, &mut code);
+            if is_there {
+                walked = Walked::Reached(walker.accesses().to_vec());
                 break;
             }
-            if walker.state().rip == check.second_ip {
-                walked = Walked::Reached(Box::new(walker.state().clone()));
+            if stepped.is_err() {
+                walked = Walked::Lost;
                 break;
             }
         }
@@ -168,10 +172,25 @@ impl Checks {
     }
 
     /// The thread came by the second after the first. Gives whether the walk did so too; `None` where it claimed nothing.
-    pub fn second(&mut self, capture: &Capture) -> Option<bool> {
+    pub fn second(
+        &mut self,
+        capture: &Capture,
+        walker: &mut Walker,
+        cache: &mut LineCache,
+        space: &Space,
+        files: &mut Files,
+    ) -> Option<bool> {
         let check = self.under_way.take_if(|check| check.tid == capture.tid)?;
         let agrees = match check.walked? {
-            Walked::Reached(state) => agree(&state, capture),
+            Walked::Reached(accesses) => {
+                cache.begin(capture);
+                let mut memory = TargetMemory { tgid: capture.tgid, cache, space, gone: false };
+                let mut code = TargetCode { tgid: capture.tgid, modules: &space.modules, files };
+                walker.begin(&state(capture));
+                // Of an instruction that cannot be finished the accesses are known all the same.
+                let _ = walker.step(&mut memory, &mut code);
+                walker.accesses() == accesses
+            }
             Walked::Missed => false,
             Walked::Lost => return None,
         };
@@ -197,43 +216,29 @@ impl Checks {
     }
 }
 
-/// Whether all that a walk knows is what was captured.
-fn agree(walked: &State, captured: &Capture) -> bool {
-    difference(walked, captured).is_none()
-}
-
-/// The first register in which they differ, and how: its number, 16 for the flags.
-fn difference(walked: &State, captured: &Capture) -> Option<(usize, u64)> {
-    let registers = walked.general.iter().zip(&captured.general);
-    let mut differing =
-        registers.map(|(walked, captured)| (walked.bits() ^ captured) & walked.known_bits()).enumerate();
-    differing.find(|(_, bits)| *bits != 0).or_else(|| {
-        let bits = (walked.flags.bits() ^ captured.flags) & walked.flags.known_bits();
-        (bits != 0).then_some((16, bits))
-    })
+/// Two instructions of a walk, in order, of which the second accesses memory.
+fn choose(path: &[Passed], mut draw: impl FnMut(usize) -> usize) -> Option<(u64, u64)> {
+    let accessing: Vec<usize> = (1..path.len()).filter(|&place| path[place].accesses).collect();
+    let second = *accessing.get(draw(accessing.len()))?;
+    let first = draw(second);
+    let (first, second) = (path.get(first)?.ip, path.get(second)?.ip);
+    (first != second).then_some((first, second))
 }
 
 #[cfg(test)]
 mod tests {
-    use waytrace_walk::state::{Flags, Value};
-
     use super::*;
-    use crate::access::memory::tests::capture;
 
     #[test]
-    fn only_what_a_walk_knows_can_disagree() {
-        let mut captured = capture(0);
-        captured.flags = 0x246;
-        let mut walked = state(&captured);
-        assert!(agree(&walked, &captured));
-        walked.general[7] = Value::partly(captured.general[7] ^ 0xff, !0xff);
-        walked.flags = Flags::known(captured.flags);
-        walked.flags.forget(Flags::STATUS);
-        assert!(agree(&walked, &captured), "what is not known agrees with anything");
-        walked.general[7] = Value::known(captured.general[7] ^ 1);
-        assert_eq!(difference(&walked, &captured), Some((7, 1)));
-        walked = state(&captured);
-        walked.flags.assign(0x40, 0);
-        assert_eq!(difference(&walked, &captured), Some((16, 0x40)));
+    fn the_second_instruction_comes_later_and_accesses_memory() {
+        let path: Vec<Passed> = (0..9).map(|n| Passed { ip: 100 + n, accesses: n % 4 == 0 }).collect();
+        for n in 0..20 {
+            let (first, second) = choose(&path, |below| n % below.max(1)).unwrap();
+            assert!(first < second && (second == 104 || second == 108), "{first} {second}");
+        }
+        assert_eq!(choose(&path[..4], |_| 0), None, "only the first of them accesses memory");
+        assert_eq!(choose(&[], |_| 0), None);
+        let again = [Passed { ip: 5, accesses: true }; 3];
+        assert_eq!(choose(&again, |_| 0), None, "a breakpoint on the same instruction twice");
     }
 }

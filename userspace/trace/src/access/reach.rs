@@ -15,7 +15,7 @@ const WALKS: u32 = 64;
 /// Share of walks that may end early.
 const UNRESOLVED: f64 = 0.05;
 /// Checks that must have agreed before the reach may grow, and by how much one that failed shortens it.
-const CHECKS: u32 = 8;
+const CHECKS: u32 = 24;
 const FAILED: f64 = 0.75;
 /// After a check has failed, so many must agree.
 const CHECKS_AFTER_FAILURE: u32 = 64;

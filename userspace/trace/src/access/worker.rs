@@ -13,7 +13,7 @@ use waytrace_image::symbols::Modules;
 use waytrace_model::access::{self, AccessKind, Region};
 use waytrace_walk::{End, Kind, Limit, State, Walker};
 
-use super::check::{Checks, Tally};
+use super::check::{Checks, Passed, Tally};
 use super::code::{Files, TargetCode, is_code};
 use super::hot::HotLines;
 use super::memory::{LineCache, TargetMemory};
@@ -163,7 +163,7 @@ struct Walks {
     reach: Reach,
     checks: Checks,
     /// Instructions of the walk under way, where it may be checked.
-    path: Vec<u64>,
+    path: Vec<Passed>,
     walked: Walked,
 }
 
@@ -210,7 +210,9 @@ impl Walks {
                 self.checks.first(capture, &mut self.walker, &mut self.cache, space, &mut self.files);
             }
             cause::CHECK_SECOND => {
-                if let Some(agrees) = self.checks.second(capture) {
+                let space = self.spaces.entry(capture.tgid).or_insert_with(|| Space::of(capture.tgid));
+                let (walker, cache, files) = (&mut self.walker, &mut self.cache, &mut self.files);
+                if let Some(agrees) = self.checks.second(capture, walker, cache, space, files) {
                     self.reach.checked(agrees);
                 }
             }
@@ -261,10 +263,11 @@ impl Walks {
         let mut end = End::Unresolved(waytrace_walk::Reason::BudgetExceeded);
         let mut found = None;
         'walk: for _ in 0..LIMIT.instructions {
-            if checking {
-                self.path.push(self.walker.state().rip);
-            }
+            let ip = self.walker.state().rip;
             let step = self.walker.step(&mut memory, &mut code);
+            if checking {
+                self.path.push(Passed { ip, accesses: !self.walker.accesses().is_empty() });
+            }
             for access in self.walker.accesses() {
                 left -= 1;
                 if left == 0 {

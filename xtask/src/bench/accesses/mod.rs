@@ -1,7 +1,7 @@
-//! `accesses`: how right sampled memory accesses are, and what they cost.
+//! How right sampled memory accesses are, and what they cost.
 //!
-//! Three parts: shares against programs that know what they did (accuracy.rs), the order of pages against a full trace
-//! (ranks.rs), and the price at several rates beside `perf record` (costs.rs).
+//! `accesses` holds shares against programs that know what they did (accuracy.rs), `access-ranks` the order of pages
+//! against a full trace (ranks.rs), and `access-costs` the price at several rates beside `perf record` (costs.rs).
 
 mod accuracy;
 mod costs;
@@ -17,14 +17,6 @@ mod targets;
 mod trace;
 mod truth;
 
-use super::context::Context;
-use super::figure::Figure;
-use anyhow::Result;
-
-/// The benchmark.
-pub fn run(context: &Context) -> Result<Vec<Figure>> {
-    let mut figures = accuracy::run(context)?;
-    figures.extend(ranks::run(context)?);
-    figures.extend(costs::run(context)?);
-    Ok(figures)
-}
+pub use accuracy::run as shares;
+pub use costs::run as costs;
+pub use ranks::run as ranks;
