@@ -80,6 +80,7 @@ pub fn judge(facts: &Facts, attempts: &Attempts) -> Vec<Feature> {
         unless("allocations: exact", allocations.clone()),
         judge.budgeted(allocations),
         judge.mappings(),
+        judge.forward_walk(),
         unless("stacks", judge.bpf()),
         judge.symbols(),
         judge.other_processes(),
@@ -216,6 +217,21 @@ impl Judge<'_> {
             "{reason}; without them programs whose calls cannot be found in their files, and children, are not watched"
         );
         feature(NAME, State::Degraded, (reason, fix))
+    }
+
+    /// Accesses by forward walk need a timer and BPF, and debug registers to be checked.
+    fn forward_walk(&self) -> Feature {
+        const NAME: &str = "accesses: forward walk";
+        let timer = || self.explain("the sampling timer", &self.attempts.software_counter, &["CAP_PERFMON"]);
+        if let Some(why) = self.bpf().or_else(timer) {
+            return feature(NAME, State::Unavailable, why);
+        }
+        if self.attempts.breakpoints_count < 2 {
+            let reason = "walks cannot be checked: that takes two hardware breakpoints, and a thread has";
+            let reason = format!("{reason} {}", self.attempts.breakpoints_count);
+            return feature(NAME, State::Degraded, (reason, None));
+        }
+        works(NAME)
     }
 
     fn symbols(&self) -> Feature {

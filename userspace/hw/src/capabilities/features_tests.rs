@@ -107,6 +107,17 @@ fn without_btf_or_timer_there_is_no_profile() {
 }
 
 #[test]
+fn accesses_need_a_timer_and_their_checks_two_breakpoints() {
+    let (facts, mut attempts) = healthy();
+    let state = |attempts: &Attempts| find(&facts, attempts, "accesses").state;
+    assert_eq!(state(&attempts), State::Works);
+    attempts.breakpoints_count = 1;
+    assert_eq!(state(&attempts), State::Degraded);
+    attempts.software_counter = fail(libc::EACCES);
+    assert_eq!(state(&attempts), State::Unavailable);
+}
+
+#[test]
 fn in_a_pid_namespace_of_its_own_it_cannot_tell_its_targets() {
     let (mut facts, attempts) = healthy();
     facts.pid_namespace = true;
