@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -82,7 +84,7 @@ fn a_dry_series_needs_no_rights_and_leaves_no_runs() {
     assert_eq!((stat["seed"].as_u64(), stat["name"].as_str()), (Some(4), Some("matrix")));
     for cell in array(&stat, "cells") {
         assert_eq!((&cell["n"], &cell["failed"], &cell["baseline"]), (&2.into(), &0.into(), &Value::Null));
-        for quantity in ["wall_ns", "user_ns", "system_ns", "max_rss_bytes"] {
+        for quantity in ["wall_ns", "user_ns", "system_ns"] {
             let of = |key: &str| cell[quantity][key].as_f64().unwrap();
             assert!(of("min") <= of("median") && of("median") <= of("max"), "{cell}");
             assert!((of("mean") - f64::midpoint(of("min"), of("max"))).abs() < 1.0, "of two: {cell}");
@@ -247,7 +249,7 @@ fn an_interrupted_series_goes_on() {
     let file = write(&store, &text);
     let running = Running::start(&mut command(&["bench", &file, "--db", &store.arg()]));
     while lines(&gate) < 3 {
-        std::thread::sleep(std::time::Duration::from_millis(5));
+        sleep(Duration::from_millis(5));
     }
     running.interrupt();
     let finished = running.finish();
@@ -277,6 +279,58 @@ fn an_interrupted_series_goes_on() {
     );
     assert_eq!(array(&after, "repetitions")[..2], *array(&before, "repetitions"), "what was kept is kept");
     assert_eq!(after["seed"], before["seed"]);
+}
+
+/// Ctrl-C while waytrace is attached: the run of the repetition under way goes with it.
+#[test]
+fn an_interrupted_profile_leaves_no_run() {
+    let _turn = or_skip!(live::turn());
+    let store = Store::new();
+    let pid_file = store.folder().join("pid");
+    let file = write(&store, &format!("{}{PROFILED}", endless(&pid_file)));
+    let running = Running::start(&mut command(&["bench", &file, "--db", &store.arg()]));
+    let pid = await_pid(&pid_file);
+    running.interrupt();
+    let finished = running.finish();
+    assert_eq!((finished.code, store.run_count()), (1, 0), "{finished:#?}");
+    assert!(is_gone(pid), "the command was ended");
+    assert_eq!(rows(&stat(&store)), []);
+}
+
+/// `kill -9` leaves nobody behind.
+#[test]
+fn a_killed_series_takes_its_command_along() {
+    let store = Store::new();
+    let pid_file = store.folder().join("pid");
+    let dry = "[[mode]]\nname = 'dry'\nprofile = false\n";
+    let file = write(&store, &format!("{}{dry}", endless(&pid_file)));
+    let running = Running::start(&mut command(&["bench", &file, "--db", &store.arg()]));
+    let pid = await_pid(&pid_file);
+    running.signal(libc::SIGKILL);
+    assert_eq!(running.finish().code, -libc::SIGKILL);
+    while !is_gone(pid) {
+        sleep(Duration::from_millis(5));
+    }
+    assert_eq!(bench(&store, &fs::read_to_string(file).unwrap(), &["--resume", "--dry-run"]).code, 0);
+}
+
+/// A workload that says who it is and does not end.
+fn endless(pid_file: &Path) -> String {
+    let script = format!("echo $$ > {0}.new; mv {0}.new {0}; exec sleep 1000", pid_file.display());
+    format!("warmup = 0\n[[workload]]\nname = 'w'\ncommand = ['sh', '-c', '{script}']\n")
+}
+
+fn await_pid(path: &Path) -> u32 {
+    while !path.exists() {
+        sleep(Duration::from_millis(5));
+    }
+    fs::read_to_string(path).unwrap().trim().parse().unwrap()
+}
+
+/// Ended, if perhaps not yet waited for by whoever adopted it.
+fn is_gone(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/stat"));
+    status.map_or(true, |text| text.rsplit(')').next().is_some_and(|rest| rest.trim().starts_with('Z')))
 }
 
 fn lines(path: &Path) -> usize {

@@ -211,8 +211,9 @@ pub struct Repetition {
     pub user_ns: u64,
     /// CPU time in the kernel, likewise.
     pub system_ns: u64,
-    /// Most memory resident at once, of the process or one of those children.
-    pub max_rss_bytes: u64,
+    /// Most memory resident at once, of the process or one of those children; `None`: no more than Linux lets every child
+    /// of waytrace begin with, so that it is not known.
+    pub max_rss_bytes: Option<u64>,
     /// How it ended.
     pub ended_by: RepetitionEnd,
     /// Its exit code; 128 and the signal's number if a signal ended it.

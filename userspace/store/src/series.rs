@@ -4,7 +4,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use serde::{Deserialize, Serialize};
 use waytrace_model::bench::{Repetition, RepetitionEnd, SeriesHeader};
 
-use crate::codec::{Quantity, json, quantity, to_json};
+use crate::codec::{Quantity, json, quantity, quantity_opt, to_json};
 use crate::error::{OnPath, Result, StoreError};
 use crate::select::is_valid_name;
 use crate::store::Store;
@@ -103,7 +103,7 @@ fn add(connection: &Connection, series: SeriesId, one: &Repetition) -> rusqlite:
         Quantity(one.wall_ns),
         Quantity(one.user_ns),
         Quantity(one.system_ns),
-        Quantity(one.max_rss_bytes),
+        one.max_rss_bytes.map(Quantity),
         one.ended_by.as_str(),
         one.exit_code,
         one.problem,
@@ -143,7 +143,7 @@ fn repetition(row: &Row<'_>) -> rusqlite::Result<Repetition> {
         wall_ns: quantity(row, "wall_ns")?,
         user_ns: quantity(row, "user_ns")?,
         system_ns: quantity(row, "system_ns")?,
-        max_rss_bytes: quantity(row, "max_rss_bytes")?,
+        max_rss_bytes: quantity_opt(row, "max_rss_bytes")?,
         ended_by: RepetitionEnd::parse(&row.get::<_, String>("ended_by")?),
         exit_code: row.get("exit_code")?,
         problem: row.get("problem")?,

@@ -36,7 +36,7 @@ pub struct Cell {
     pub user_ns: Option<Quantity>,
     /// CPU time in the kernel, nanoseconds.
     pub system_ns: Option<Quantity>,
-    /// Most memory resident at once, bytes.
+    /// Most memory resident at once, bytes, of the repetitions of which it is known.
     pub max_rss_bytes: Option<Quantity>,
 }
 
@@ -76,9 +76,14 @@ fn cell(
     baseline: Option<&str>,
     compared: &[&Repetition],
 ) -> Cell {
-    let quantity = |of: fn(&Repetition) -> u64| {
+    let quantity = |of: fn(&Repetition) -> Option<u64>| {
         let values = |repetitions: &[&Repetition]| -> Vec<f64> {
-            repetitions.iter().filter(|one| one.succeeded()).map(|one| of(one) as f64).collect()
+            repetitions
+                .iter()
+                .filter(|one| one.succeeded())
+                .filter_map(|one| of(one))
+                .map(|value| value as f64)
+                .collect()
         };
         let values_here = values(repetitions);
         Spread::of(&values_here).map(|spread| Quantity {
@@ -94,9 +99,9 @@ fn cell(
         n: n as u64,
         failed: (repetitions.len() - n) as u64,
         baseline: baseline.map(str::to_owned),
-        wall_ns: quantity(|one| one.wall_ns),
-        user_ns: quantity(|one| one.user_ns),
-        system_ns: quantity(|one| one.system_ns),
+        wall_ns: quantity(|one| Some(one.wall_ns)),
+        user_ns: quantity(|one| Some(one.user_ns)),
+        system_ns: quantity(|one| Some(one.system_ns)),
         max_rss_bytes: quantity(|one| one.max_rss_bytes),
     }
 }
@@ -157,7 +162,7 @@ mod tests {
             wall_ns,
             user_ns: 0,
             system_ns: 5,
-            max_rss_bytes: 4096,
+            max_rss_bytes: (wall_ns > 100).then_some(4096),
             ended_by: RepetitionEnd::Exit,
             exit_code,
             problem: None,
@@ -200,6 +205,8 @@ mod tests {
         let expected = Ratio { ratio: 1.2, ci95_low: None, ci95_high: None };
         assert_eq!(attached.against_baseline, Some(expected));
         assert_eq!(cells[1].user_ns.unwrap().against_baseline, None, "the baseline's median is 0");
+        assert_eq!(cells[1].max_rss_bytes.unwrap().spread.median, 4096.0);
+        assert_eq!(cells[0].max_rss_bytes, None, "of no repetition is it known");
         assert_eq!(cells[6].wall_ns.unwrap().against_baseline, None, "b was never run dry");
     }
 }

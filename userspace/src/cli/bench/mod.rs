@@ -5,6 +5,7 @@
 
 mod command;
 mod file;
+mod floor;
 mod frequency;
 mod hold;
 mod order;
