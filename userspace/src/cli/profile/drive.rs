@@ -48,6 +48,7 @@ pub async fn run(args: &Args, plan: Plan, store: &Store, target: Target) -> anyh
         phases: plan.phases.as_ref().map(|phases| phases.event.clone()),
         allocations: plan.allocations,
         accesses: plan.accesses,
+        budget_pct: plan.budget_pct,
         explicit: plan.explicit,
         max_live: plan.max_live,
         ring_bytes: plan.ring_bytes,
@@ -179,7 +180,7 @@ fn header(
             build_id: waytrace_image::symbols::build_id(format!("/proc/{}/exe", first.tgid).as_ref()),
             start_time_ticks: first.start_time_ticks,
         },
-        budget_pct: plan.budget_pct(),
+        budget_pct: plan.budget_pct,
         phases: plan.phases.as_ref().map(|phases| phases.rule.clone()),
     }
 }

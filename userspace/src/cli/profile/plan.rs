@@ -86,6 +86,8 @@ pub struct Plan {
     pub allocations: Option<AllocationMode>,
     /// How often to sample memory accesses, or not at all.
     pub accesses: Option<Rate>,
+    /// What all collectors together may cost the target, in percent of its CPU time; `None` where one has no bound.
+    pub budget_pct: Option<f64>,
     /// The collectors were asked for by name.
     pub explicit: bool,
     /// Live blocks tracked at once.
@@ -124,6 +126,7 @@ impl Plan {
             phases,
             allocations: wants(Collector::Allocations).then(|| mode(args, wants(Collector::Accesses))),
             accesses: wants(Collector::Accesses).then(|| rate(args, wants(Collector::Allocations))),
+            budget_pct: budget_pct(args),
             explicit: args.collect.contains(&Collector::Allocations),
             max_live: args.max_live,
             ring_bytes: args.ring as u32,
@@ -133,14 +136,6 @@ impl Plan {
     /// The events as the run records them.
     pub fn event_infos(&self) -> Vec<EventInfo> {
         self.events.iter().flatten().map(EventSpec::info).collect()
-    }
-
-    /// The budget, where there is one.
-    pub fn budget_pct(&self) -> Option<f64> {
-        match self.allocations {
-            Some(AllocationMode::Budgeted { budget_pct }) => Some(budget_pct),
-            _ => None,
-        }
     }
 }
 
@@ -161,6 +156,14 @@ fn events(machine: &Machine, args: &MeasureArgs) -> anyhow::Result<Vec<EventSpec
 
 /// Share of the budget that is the access sampler's where allocations are measured within it, too.
 const SAMPLER_SHARE: f64 = 0.5;
+
+/// With `--exact`, or a rate of samples that was asked for, nothing bounds the cost.
+fn budget_pct(args: &MeasureArgs) -> Option<f64> {
+    let wants = |collector| args.collect.is_empty() || args.collect.contains(&collector);
+    let (allocations, accesses) = (wants(Collector::Allocations), wants(Collector::Accesses));
+    let bounded = !(allocations && is_exact(args) || accesses && args.freq.is_some());
+    (bounded && (allocations || accesses)).then_some(args.budget)
+}
 
 fn is_exact(args: &MeasureArgs) -> bool {
     args.exact || args.detail.is_some()

@@ -202,16 +202,12 @@ impl Session {
         let after = &measured.after.sums.totals;
         let run_ns = (measured.end_ns - self.start_ns).max(1) as f64;
         let target_ns = self.tasks.cpu_ns() as f64;
-        let budget_pct = match self.request.allocations {
-            Some(AllocationMode::Budgeted { budget_pct }) => Some(budget_pct),
-            _ => None,
-        };
         // Calibration may exceed what the target really paid; it cannot have paid all its time.
         let cost_ns = cost_ns.min(MOST_COST_RATIO * target_ns);
         let undisturbed_ns = target_ns - cost_ns;
         let hits = after.hit_count - before.hit_count;
         Overhead {
-            budget_pct,
+            budget_pct: self.request.budget_pct,
             target_pct: (undisturbed_ns > 0.0).then(|| 100.0 * cost_ns / undisturbed_ns),
             tool_cpu_pct: Some(
                 100.0 * clock::own_cpu_ns().saturating_sub(self.own_cpu_start_ns) as f64 / run_ns,

@@ -46,6 +46,8 @@ pub struct Request {
     pub allocations: Option<AllocationMode>,
     /// How often to sample memory accesses; `None` leaves them out.
     pub accesses: Option<Rate>,
+    /// What all collectors together may cost the targets, in percent of their CPU time; `None` where one has no bound.
+    pub budget_pct: Option<f64>,
     /// The user asked for these collectors by name: what they cannot do is an error.
     pub explicit: bool,
     /// Live blocks tracked at once.
