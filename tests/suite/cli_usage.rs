@@ -2,7 +2,8 @@
 
 use crate::harness::waytrace::{Store, run};
 
-const COMMANDS: [&str; 8] = ["doctor", "profile", "list", "show", "diff", "report", "export", "prune"];
+const COMMANDS: [&str; 10] =
+    ["doctor", "profile", "list", "show", "diff", "report", "export", "prune", "bench", "import"];
 
 #[test]
 fn help_and_version_are_results() {

@@ -56,3 +56,37 @@ fn a_process_that_sleeps_has_no_samples_and_that_is_no_error() {
     let sampled = accesses(&report);
     assert_eq!((sampled.samples, sampled.confirmed_ratio), (0, None));
 }
+
+/// Code made at run time, signals, memory that comes and goes, and what a walk cannot follow: each is resolved or counted
+/// by its reason, and what is resolved lies where the program accesses memory.
+#[test]
+fn code_that_is_hard_to_follow_is_followed_or_counted() {
+    let _turn = or_skip!(live::turn());
+    let expected: [(&str, Option<&str>); 7] = [
+        ("generated", None),
+        ("rewriting", Some("self_modifying_code")),
+        ("signals", None),
+        ("remapping", Some("system_call")),
+        ("x87", Some("unknown_branch")),
+        ("gather", Some("masked_access")),
+        ("huge_rep", None),
+    ];
+    for (pattern, reason) in expected {
+        if pattern == "gather" && !std::is_x86_feature_detected!("avx2") {
+            println!("SKIP: gather: no AVX2");
+            continue;
+        }
+        let mut workload = or_skip!(Start::plain("access_trouble.c")).args(&[pattern, "1"]).spawn();
+        let profile = Profile::attach(&workload, &["--collect", "accesses", "--freq", "2000"]);
+        workload.go();
+        workload.truth();
+        let report = check(profile);
+        let sampled = accesses(&report);
+        assert!(sampled.samples > 50 && sampled.resolved > 0, "{pattern}: {sampled:#?}");
+        match reason {
+            Some(reason) => assert!(sampled.unresolved.contains_key(reason), "{pattern}: {sampled:#?}"),
+            None => assert!(sampled.resolved * 10 >= sampled.samples * 8, "{pattern}: {sampled:#?}"),
+        }
+        assert!(workload.quit().success(), "{pattern}: the target did not survive");
+    }
+}
