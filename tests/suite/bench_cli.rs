@@ -101,7 +101,7 @@ fn a_dry_series_needs_no_rights_and_leaves_no_runs() {
 #[test]
 fn one_repetition_has_figures_without_deviation() {
     let store = Store::new();
-    let two = format!("{DRY}[[mode]]\nname = 'pinned'\nprofile = false\ncpus = '0'\n");
+    let two = format!("interleave = true\n{DRY}[[mode]]\nname = 'pinned'\nprofile = false\ncpus = '0'\n");
     assert_eq!(bench(&store, &two, &["--repeat", "1"]).code, 0);
     let stat = stat(&store);
     let pinned = array(&stat, "cells").iter().find(|cell| cell["mode"] == "pinned").unwrap();

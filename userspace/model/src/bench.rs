@@ -13,6 +13,9 @@ pub struct Matrix {
     /// Runs of each workload at the beginning of each mode that are neither profiled nor counted.
     #[serde(default = "one")]
     pub warmup: u32,
+    /// Shuffle the repetitions of all modes together, rather than mode by mode.
+    #[serde(default)]
+    pub interleave: bool,
     /// What the order is drawn from; `None`: drawn when the series begins.
     #[serde(default)]
     pub seed: Option<u64>,

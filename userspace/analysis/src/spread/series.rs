@@ -143,6 +143,7 @@ mod tests {
             matrix: Matrix {
                 repeat: 2,
                 warmup: 0,
+                interleave: false,
                 seed: None,
                 workloads: vec![workload("a"), workload("b")],
                 modes,

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use waytrace_model::bench::{Matrix, Mode, Workload};
 use waytrace_model::units::{parse_duration_ns, parse_percent};
 
-const TOP: [&str; 5] = ["repeat", "warmup", "seed", "workload", "mode"];
+const TOP: [&str; 6] = ["repeat", "warmup", "interleave", "seed", "workload", "mode"];
 const WORKLOAD: [&str; 5] = ["name", "command", "cwd", "env", "timeout"];
 const MODE: [&str; 16] = [
     "name",

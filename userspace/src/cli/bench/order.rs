@@ -1,4 +1,4 @@
-//! What is run when: modes one after another, and within a mode the repetitions of all workloads, shuffled.
+//! What is run when: the repetitions of all workloads shuffled, within a mode, modes one after another; or all together.
 
 use waytrace_analysis::spread::Random;
 use waytrace_model::bench::Matrix;
@@ -20,14 +20,19 @@ pub struct Step {
 /// they can be measured later.
 pub fn of(matrix: &Matrix, seed: u64) -> Vec<Step> {
     let mut random = Random::new(seed);
-    let mut steps = Vec::new();
-    for mode in 0..matrix.modes.len() {
-        let of_workload = |workload| (1..=matrix.repeat).map(move |repetition| (workload, repetition));
-        let mut shuffled: Vec<(usize, u32)> = (0..matrix.workloads.len()).flat_map(of_workload).collect();
-        random.shuffle(&mut shuffled);
-        for (workload, repetition) in shuffled {
-            steps.push(Step { position: steps.len() as u64, mode, workload, repetition });
-        }
+    let of_workload = |mode, workload| {
+        (1..=matrix.repeat).map(move |repetition| Step { position: 0, mode, workload, repetition })
+    };
+    let of_mode = |mode| (0..matrix.workloads.len()).flat_map(move |workload| of_workload(mode, workload));
+    let mut steps: Vec<Step> = (0..matrix.modes.len()).flat_map(of_mode).collect();
+    if matrix.interleave {
+        random.shuffle(&mut steps);
+    } else {
+        let of_one_mode = steps.len().checked_div(matrix.modes.len()).unwrap_or(0).max(1);
+        steps.chunks_mut(of_one_mode).for_each(|chunk| random.shuffle(chunk));
+    }
+    for (position, step) in steps.iter_mut().enumerate() {
+        step.position = position as u64;
     }
     steps
 }
@@ -51,6 +56,16 @@ mod tests {
         assert!(steps.iter().enumerate().all(|(index, step)| step.mode == index / 20));
         let all: BTreeSet<_> = steps.iter().map(|step| (step.mode, step.workload, step.repetition)).collect();
         assert_eq!((steps.len(), all.len()), (60, 60));
+    }
+
+    #[test]
+    fn interleaved_modes_are_mixed() {
+        let steps = of(&Matrix { interleave: true, ..matrix() }, 1);
+        let all: BTreeSet<_> = steps.iter().map(|step| (step.mode, step.workload, step.repetition)).collect();
+        assert_eq!((steps.len(), all.len()), (60, 60));
+        assert!(steps.iter().enumerate().all(|(index, step)| step.position == index as u64));
+        let first: BTreeSet<usize> = steps[..20].iter().map(|step| step.mode).collect();
+        assert_eq!(first.len(), 3, "{steps:?}");
     }
 
     #[test]

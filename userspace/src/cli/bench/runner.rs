@@ -50,12 +50,20 @@ pub fn run(
     let total = steps.len();
     steps.retain(|step| !done.contains(&step.position));
     let mut runner = Runner { store, series, signals, total };
-    for (index, mode) in matrix.modes.iter().enumerate() {
-        let of_mode: Vec<Step> = steps.iter().copied().filter(|step| step.mode == index).collect();
-        let Some(placed) = placed.get(&mode.name).filter(|_| !of_mode.is_empty()) else { continue };
-        let frequency = mode.placement.frequency.as_ref();
-        let _changed = frequency.map(|wanted| Changed::set(root, wanted)).transpose()?;
-        if !runner.mode(mode, placed, &of_mode).context(Incomplete)? {
+    let (mut warm, mut set) = (BTreeSet::new(), None);
+    for step in steps {
+        let Some(mode) = matrix.modes.get(step.mode) else { continue };
+        let Some(placed) = placed.get(&mode.name) else { continue };
+        if !matches!(&set, Some((current, _)) if *current == step.mode) {
+            // What one mode changed is set back before the next one changes it.
+            drop(set.take());
+            let frequency = mode.placement.frequency.as_ref();
+            set = Some((step.mode, frequency.map(|wanted| Changed::set(root, wanted)).transpose()?));
+        }
+        let is_cold = warm.insert(step.mode);
+        let runs = (!is_cold || runner.warm_up(placed).context(Incomplete)?)
+            && runner.step(step, mode, placed).context(Incomplete)?;
+        if !runs {
             say("interrupted; what was measured is kept, and --resume goes on");
             return Ok(false);
         }
@@ -64,8 +72,8 @@ pub fn run(
 }
 
 impl Runner<'_> {
-    /// The steps of a mode, after the runs that warm it up. False if somebody asked for the end.
-    fn mode(&mut self, mode: &Mode, placed: &Placed, steps: &[Step]) -> anyhow::Result<bool> {
+    /// The runs before a mode's first that are not counted. False if somebody asked for the end.
+    fn warm_up(&mut self, placed: &Placed) -> anyhow::Result<bool> {
         let matrix = &self.series.header.matrix;
         for workload in matrix.workloads.iter().flat_map(|one| (0..matrix.warmup).map(move |_| one)) {
             let mut process = Process::start(workload, placed, false)?;
@@ -73,22 +81,12 @@ impl Runner<'_> {
                 return Ok(false);
             }
         }
-        for step in steps {
-            let Some(workload) = matrix.workloads.get(step.workload) else { continue };
-            if !self.step(*step, workload, mode, placed)? {
-                return Ok(false);
-            }
-        }
         Ok(true)
     }
 
-    fn step(
-        &mut self,
-        step: Step,
-        workload: &Workload,
-        mode: &Mode,
-        placed: &Placed,
-    ) -> anyhow::Result<bool> {
+    /// One repetition. False if somebody asked for the end.
+    fn step(&mut self, step: Step, mode: &Mode, placed: &Placed) -> anyhow::Result<bool> {
+        let Some(workload) = self.series.header.matrix.workloads.get(step.workload) else { return Ok(true) };
         let started_at_unix_ns = now_unix_ns();
         let measured = if mode.profile {
             self.profiled(step, workload, mode, placed)?
