@@ -55,7 +55,11 @@ fn measure(context: &Context, work_ns: u64) -> Result<Vec<Pair>> {
     let measured = rounds(context.pick(5, 2), &[Mode::Without, Mode::With], |mode| match mode {
         Mode::Without => Ok((target.watch(short)?, None)),
         Mode::With => {
-            let profile = Profile::attach(context, target.pid(), &["--budget", "1%"])?;
+            let profile = Profile::attach(
+                context,
+                target.pid(),
+                &["--budget", "1%", "--collect", "allocations,counters"],
+            )?;
             let attach_ms = 1e3 * profile.attached_after.as_secs_f64();
             let interval = target.watch(long)?;
             Ok((interval, Some((profile.finish()?, attach_ms))))

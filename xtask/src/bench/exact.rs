@@ -47,9 +47,17 @@ enum Tool {
 /// Each with what is asked of it, in microseconds per pair.
 const TOOLS: [(&str, Tool, Option<f64>); 7] = [
     ("no tool", Tool::Nothing, None),
-    ("waytrace --exact --detail counts", Tool::Waytrace(&["--exact", "--detail", "counts"]), Some(1.0)),
-    ("waytrace --exact", Tool::Waytrace(&["--exact"]), Some(1.4)),
-    ("waytrace --exact --detail stacks", Tool::Waytrace(&["--exact", "--detail", "stacks"]), Some(1.9)),
+    (
+        "waytrace --exact --detail counts",
+        Tool::Waytrace(&["--exact", "--detail", "counts", "--collect", "allocations,counters"]),
+        Some(1.0),
+    ),
+    ("waytrace --exact", Tool::Waytrace(&["--exact", "--collect", "allocations,counters"]), Some(1.4)),
+    (
+        "waytrace --exact --detail stacks",
+        Tool::Waytrace(&["--exact", "--detail", "stacks", "--collect", "allocations,counters"]),
+        Some(1.9),
+    ),
     ("perf stat at the same points", Tool::PerfStat, None),
     ("bpftrace malloc, free", Tool::Bpftrace, None),
     ("heaptrack", Tool::Heaptrack, None),
@@ -113,7 +121,11 @@ fn measure(context: &Context, allocator: &Allocator) -> Result<Vec<Vec<Cost>>> {
 
 /// Where waytrace probes this target.
 fn probe_points(context: &Context, target: &Pairs) -> Result<Vec<String>> {
-    let profile = Profile::attach(context, target.pid(), &["--exact", "--detail", "counts"])?;
+    let profile = Profile::attach(
+        context,
+        target.pid(),
+        &["--exact", "--detail", "counts", "--collect", "allocations,counters"],
+    )?;
     Ok(profile.finish()?.probes())
 }
 

@@ -34,10 +34,11 @@ enum Mode {
     With(&'static [&'static str]),
 }
 
-const MODES: [(&str, Mode); 3] = [
+const MODES: [(&str, Mode); 4] = [
     ("no tool", Mode::Without),
-    ("--budget 1%", Mode::With(&["--budget", "1%"])),
-    ("--exact", Mode::With(&["--exact"])),
+    ("--budget 1%", Mode::With(&["--budget", "1%", "--collect", "allocations,counters"])),
+    ("--budget 1%, accesses too", Mode::With(&["--budget", "1%"])),
+    ("--exact", Mode::With(&["--exact", "--collect", "allocations,counters"])),
 ];
 
 struct Sample {

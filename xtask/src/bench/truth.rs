@@ -9,7 +9,11 @@ use anyhow::Result;
 /// The target's own counts against waytrace's, at 200 k pairs per second, from before its first call to its last.
 pub fn figures(context: &Context, detail: &str) -> Result<Vec<Figure>> {
     let target = Pairs::start(context, Load { pairs_per_s: 200_000, ..Load::default() }, &[], None)?;
-    let profile = Profile::attach(context, target.pid(), &["--exact", "--detail", detail])?;
+    let profile = Profile::attach(
+        context,
+        target.pid(),
+        &["--exact", "--detail", detail, "--collect", "allocations,counters"],
+    )?;
     let start = target.read()?;
     target.run()?;
     std::thread::sleep(context.seconds(30, 10));
