@@ -47,7 +47,7 @@ pub async fn run(args: &Args, plan: Plan, store: &Store, target: Target) -> anyh
         events_named: plan.events_named,
         phases: plan.phases.as_ref().map(|phases| phases.event.clone()),
         allocations: plan.allocations,
-        accesses: plan.accesses,
+        accesses: plan.accesses.clone(),
         budget_pct: plan.budget_pct,
         explicit: plan.explicit,
         max_live: plan.max_live,

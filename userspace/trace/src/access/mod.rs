@@ -1,4 +1,5 @@
-//! Memory accesses by forward walk: where a timer found a thread, what would it access next?
+//! Memory accesses: from a source of the hardware's where there is one ([`hardware`]), else by forward walk: where a timer
+//! found a thread, what would it access next?
 //!
 //! ```text
 //! timer of each thread ─► access_tick (kernel part): registers and the lines they point to ─► ACCESS_RING, which wakes
@@ -20,6 +21,7 @@
 mod blocks;
 mod check;
 mod code;
+mod hardware;
 mod hot;
 mod memory;
 mod rate;
@@ -33,10 +35,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use waytrace_abi::access::Ticks;
 use waytrace_hw::events::PerfAttr;
-use waytrace_image::symbols::Symbolizer;
+use waytrace_image::symbols::{Modules, Symbolizer};
 use waytrace_model::access::{Access, AccessTotals, Code, Source};
+use waytrace_model::collector::Status;
 use waytrace_model::stack::Frame;
 
+use hardware::Hardware;
+pub use hardware::Precise;
 use rate::TickCost;
 pub use rate::{RATES_HZ, Rate};
 
@@ -44,19 +49,100 @@ use crate::collect::thread_events::{ThreadEvents, Wanted};
 use crate::kernel::Kernel;
 use crate::{Error, clock};
 use blocks::Blocks;
-use worker::{Sampled, Walked, Worker};
+use worker::{Sampled, Worker};
 
 /// Why there are no sites.
 const NO_BLOCKS: &str = "sites need to know the live blocks: use --exact";
 /// Captures after which it is looked at what they cost.
 const LEAST_CAPTURES: u64 = 200;
 
+/// Where samples are to come from.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Mode {
+    /// Forward walk, so often.
+    Walk(Rate),
+    /// A source of the hardware's.
+    Hardware(Precise),
+}
+
+/// What a session samples with, before the kernel part is loaded.
+pub enum Prepared {
+    /// Forward walk: so often, and why, if it was not meant to be.
+    Walk(Rate, Option<String>),
+    /// The source, open and stopped.
+    Hardware(Box<Hardware>),
+}
+
+impl Prepared {
+    /// Opens the source that is wanted, or finds that there is to be a walk.
+    ///
+    /// # Errors
+    /// When a source cannot be opened that is not to be replaced by a walk.
+    pub fn new(mode: &Mode, targets: Targets<'_>) -> Result<Self, Error> {
+        let precise = match mode {
+            Mode::Walk(rate) => return Ok(Self::Walk(*rate, None)),
+            Mode::Hardware(precise) => precise,
+        };
+        match (Hardware::open(precise, targets), precise.fallback) {
+            (Ok(hardware), _) => Ok(Self::Hardware(Box::new(hardware))),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(rate)) => {
+                let name = precise.source.source.as_str();
+                Ok(Self::Walk(rate, Some(format!("by forward walk, as {name} cannot be opened: {error}"))))
+            }
+        }
+    }
+
+    /// Whether the kernel part has to capture.
+    pub fn is_walk(&self) -> bool {
+        matches!(self, Self::Walk(..))
+    }
+
+    /// How it is to be reported, and what is to be said of it.
+    pub fn status(&self) -> (Status, Option<String>) {
+        match self {
+            Self::Walk(_, None) => (Status::Ran, None),
+            Self::Walk(_, Some(reason)) => (Status::Degraded, Some(reason.clone())),
+            Self::Hardware(hardware) => (Status::Degraded, Some(hardware.notes())),
+        }
+    }
+
+    /// Measures what is to be known of the machine before it is started.
+    ///
+    /// # Errors
+    /// When the walk's timer cannot be opened.
+    pub fn calibrate(self, kernel: &mut Kernel) -> Result<Ready, Error> {
+        Ok(match self {
+            Self::Walk(rate, _) => Ready::Walk(Pace::calibrate(kernel, rate)?),
+            Self::Hardware(hardware) => Ready::Hardware(hardware),
+        })
+    }
+}
+
+/// What can be started.
+pub enum Ready {
+    /// Forward walk at a known cost.
+    Walk(Pace),
+    /// The source, open and stopped.
+    Hardware(Box<Hardware>),
+}
+
 /// The running sampler.
 pub struct Accesses {
-    events: ThreadEvents,
-    worker: Worker,
+    collector: Collector,
     /// Where live blocks are known.
     blocks: Option<Blocks>,
+}
+
+enum Collector {
+    Walk(Box<Walk>),
+    Hardware(Box<Hardware>),
+}
+
+/// The running walk.
+struct Walk {
+    events: ThreadEvents,
+    worker: Worker,
     pace: Pace,
     before: Ticks,
     /// Ticks when it was last looked at what they cost.
@@ -111,27 +197,95 @@ impl Accesses {
     /// Starts sampling, in a kernel part that is aimed already. `knows_blocks` where that keeps all live blocks.
     ///
     /// # Errors
-    /// When the timers cannot be opened, or no thread can be started.
+    /// When the timers or events cannot be opened or started, or no thread can be started.
     pub fn start(
         kernel: &mut Kernel,
-        pace: Pace,
+        ready: Ready,
         targets: Targets<'_>,
         knows_blocks: bool,
         start_ns: u64,
     ) -> Result<Self, Error> {
-        let worker = Worker::start(kernel, targets.tgids, start_ns)?;
-        let before = kernel.access_ticks()?;
-        let events = start_events(kernel, pace.first_hz, targets)?;
         let blocks = if knows_blocks { Some(Blocks::new(kernel.live_table()?, start_ns)) } else { None };
-        Ok(Self { events, worker, blocks, pace, before, looked: before, weighted: 0, paced: before })
+        let collector = match ready {
+            Ready::Walk(pace) => Collector::Walk(Box::new(Walk::start(kernel, pace, targets, start_ns)?)),
+            Ready::Hardware(mut hardware) => {
+                hardware.start(targets.tgids, start_ns)?;
+                Collector::Hardware(hardware)
+            }
+        };
+        Ok(Self { collector, blocks })
     }
 
-    /// Samples more rarely, or less, if ticks turn out to cost other than they did on our own thread: in the target they
-    /// find colder caches.
+    /// Takes what hardware has sampled off its rings; a walk has a thread for that.
+    pub fn drain(&mut self) {
+        if let Collector::Hardware(hardware) = &mut self.collector {
+            hardware.drain();
+        }
+    }
+
+    /// Keeps a walk within its budget.
     ///
     /// # Errors
     /// When the timers cannot be opened anew.
     pub fn keep_pace(&mut self, kernel: &mut Kernel, targets: Targets<'_>) -> Result<(), Error> {
+        match &mut self.collector {
+            Collector::Walk(walk) => walk.keep_pace(kernel, targets),
+            Collector::Hardware(_) => Ok(()),
+        }
+    }
+
+    /// What was resolved since the last time.
+    pub fn take(&mut self) -> Vec<Access> {
+        let sampled = match &mut self.collector {
+            Collector::Walk(walk) => walk.worker.take(),
+            Collector::Hardware(hardware) => hardware.take(),
+        };
+        joined(&mut self.blocks, sampled, false)
+    }
+
+    /// Tells that a process has mapped code anew, or runs another program.
+    pub fn changed(&mut self, tgid: u32) {
+        match &mut self.collector {
+            Collector::Walk(walk) => walk.worker.changed(tgid),
+            Collector::Hardware(hardware) => hardware.changed(tgid),
+        }
+    }
+
+    /// Ends sampling, resolves what is left and names what was found.
+    ///
+    /// # Errors
+    /// When the kernel part cannot be read, or the kernel does not let go of the events.
+    pub fn finish(mut self, kernel: &mut Kernel, tgids: &[u32], cpu_ns: u64) -> Result<Finished, Error> {
+        let (rest, mut totals, dropped, cost_ns) = match self.collector {
+            Collector::Walk(walk) => {
+                let (rest, totals, dropped, cost_ns) = walk.finish(kernel, cpu_ns)?;
+                (rest, totals, dropped, Some(cost_ns))
+            }
+            Collector::Hardware(hardware) => {
+                let found = hardware.finish()?;
+                let code = names(&found.code, &found.modules);
+                (found.rest, AccessTotals { code, ..found.totals }, found.lost, None)
+            }
+        };
+        let rest = joined(&mut self.blocks, rest, true);
+        residency::enter(&mut totals.regions);
+        totals.footprints = self.blocks.as_ref().map(|blocks| blocks.footprints(tgids)).unwrap_or_default();
+        totals.null_reason = self.blocks.is_none().then(|| NO_BLOCKS.to_owned());
+        Ok(Finished { rest, totals, dropped, cost_ns })
+    }
+}
+
+impl Walk {
+    fn start(kernel: &mut Kernel, pace: Pace, targets: Targets<'_>, start_ns: u64) -> Result<Self, Error> {
+        let worker = Worker::start(kernel, targets.tgids, start_ns)?;
+        let before = kernel.access_ticks()?;
+        let events = start_events(kernel, pace.first_hz, targets)?;
+        Ok(Self { events, worker, pace, before, looked: before, weighted: 0, paced: before })
+    }
+
+    /// Samples more rarely, or less, if ticks turn out to cost other than they did on our own thread: in the target they
+    /// find colder caches.
+    fn keep_pace(&mut self, kernel: &mut Kernel, targets: Targets<'_>) -> Result<(), Error> {
         let ticks = kernel.access_ticks()?;
         let captures = ticks.user - self.looked.user;
         if captures < LEAST_CAPTURES {
@@ -155,27 +309,15 @@ impl Accesses {
         Ok(())
     }
 
-    /// What was resolved since the last time.
-    pub fn take(&mut self) -> Vec<Access> {
-        let sampled = self.worker.take();
-        joined(&mut self.blocks, sampled, false)
-    }
-
-    /// Tells that a process has mapped code anew, or runs another program.
-    pub fn changed(&self, tgid: u32) {
-        self.worker.changed(tgid);
-    }
-
-    /// Ends sampling, resolves what is left and names what was found.
-    ///
-    /// # Errors
-    /// When the kernel part cannot be read.
-    pub fn finish(mut self, kernel_part: &mut Kernel, tgids: &[u32], cpu_ns: u64) -> Result<Finished, Error> {
+    /// Accesses not taken yet, totals, samples dropped, and CPU time taken from the targets in nanoseconds.
+    fn finish(
+        self,
+        kernel_part: &mut Kernel,
+        cpu_ns: u64,
+    ) -> Result<(Vec<Sampled>, AccessTotals, u64, f64), Error> {
         drop(self.events);
         let weight = self.worker.weight();
-        let (rest, mut walked) = self.worker.finish();
-        let rest = joined(&mut self.blocks, rest, true);
-        residency::enter(&mut walked.regions);
+        let (rest, walked) = self.worker.finish();
         let walked_checks = walked.checks;
         let ticks = kernel_part.access_ticks()?;
         let taken = self.weighted + u64::from(weight) * (counted_ticks(&ticks) - counted_ticks(&self.paced));
@@ -188,7 +330,7 @@ impl Accesses {
         let cost_ns = self.pace.cost.bare_ns * (user + kernel + dropped) as f64
             + capture_ns as f64
             + f64::from(walked.checks.armed) * check::COST_NS;
-        let code = names(&walked);
+        let code = names(&walked.code, &walked.modules);
         let totals = AccessTotals {
             source: Source::ForwardWalk,
             rate_hz: Some(self.pace.first_hz / f64::from(weight)),
@@ -201,12 +343,12 @@ impl Accesses {
             throttled: self.pace.held_back(taken, cpu_ns),
             regions: walked.regions,
             code,
-            footprints: self.blocks.as_ref().map(|blocks| blocks.footprints(tgids)).unwrap_or_default(),
-            null_reason: self.blocks.is_none().then(|| NO_BLOCKS.to_owned()),
+            footprints: Vec::new(),
+            null_reason: None,
         };
         tracing::debug!(pace = ?self.pace, ?ticks, cost_ns, checks = ?walked_checks, "sampled");
         tracing::debug!(totals.samples, totals.resolved, unresolved = ?totals.unresolved, totals.checked, totals.confirmed, "walks");
-        Ok(Finished { rest, totals, dropped, cost_ns })
+        Ok((rest, totals, dropped, cost_ns))
     }
 }
 
@@ -240,10 +382,10 @@ pub struct Finished {
     pub rest: Vec<Access>,
     /// Totals.
     pub totals: AccessTotals,
-    /// Samples the ring had no room for.
+    /// Samples a ring had no room for.
     pub dropped: u64,
-    /// CPU time it took from the targets, in nanoseconds.
-    pub cost_ns: f64,
+    /// CPU time it took from the targets, in nanoseconds; `None` where nobody knows.
+    pub cost_ns: Option<f64>,
 }
 
 /// The timer: CPU time of a thread.
@@ -254,9 +396,9 @@ fn clock_event() -> PerfAttr {
 }
 
 /// Frames of all instructions that accessed memory.
-fn names(walked: &Walked) -> Vec<Code> {
+fn names(numbers: &HashMap<(u32, u64), u32>, modules: &HashMap<u32, Modules>) -> Vec<Code> {
     let mut by_process: BTreeMap<u32, Vec<(u64, u32)>> = BTreeMap::new();
-    for (&(tgid, ip), &id) in &walked.code {
+    for (&(tgid, ip), &id) in numbers {
         by_process.entry(tgid).or_default().push((ip, id));
     }
     let mut symbolizer = Symbolizer::default();
@@ -264,7 +406,7 @@ fn names(walked: &Walked) -> Vec<Code> {
     for (tgid, mut places) in by_process {
         places.sort_unstable();
         let addresses: Vec<u64> = places.iter().map(|(ip, _)| *ip).collect();
-        let Some(modules) = walked.modules.get(&tgid) else { continue };
+        let Some(modules) = modules.get(&tgid) else { continue };
         for ((ip, id), frames) in places.into_iter().zip(symbolizer.symbolise(modules, &addresses)) {
             let unknown = || vec![Frame { offset: ip, ..Frame::default() }];
             named.insert(id, if frames.is_empty() { unknown() } else { frames });

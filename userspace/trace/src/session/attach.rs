@@ -12,7 +12,7 @@ use waytrace_model::collector::{CollectorReport, Loss, Status};
 use super::sampling::Sampling;
 use super::wrappers::{call_places, enter_wrappers};
 use super::{AllocationMode, Gathered, Probes, Request, Session};
-use crate::access::{Accesses, Pace};
+use crate::access::{Accesses, Prepared};
 use crate::budget::Budgeted;
 use crate::collect::allocations::Baseline;
 use crate::collect::mappings::{self, Mappings};
@@ -41,7 +41,13 @@ impl Session {
             collectors.push(perf_events.report.clone());
         }
         let positions = perf_events.positions().to_vec();
-        let mut kernel = Kernel::load(&constants(&request, &found, positions.len()))?;
+        let sampler =
+            request.accesses.as_ref().map(|mode| Prepared::new(mode, request.sampled())).transpose()?;
+        if let Some((status, reason)) = sampler.as_ref().map(Prepared::status) {
+            collectors.push(report("accesses", status, reason));
+        }
+        let walks = sampler.as_ref().is_some_and(Prepared::is_walk);
+        let mut kernel = Kernel::load(&constants(&request, &found, positions.len(), walks))?;
         if !kernel.sees_own_id()? {
             return Err(Error::PidNamespace);
         }
@@ -52,10 +58,7 @@ impl Session {
             }
             _ => calibrate::Costs::default(),
         };
-        let pace = match request.accesses {
-            Some(rate) => Some(Pace::calibrate(&mut kernel, rate)?),
-            None => None,
-        };
+        let sampler = sampler.map(|sampler| sampler.calibrate(&mut kernel)).transpose()?;
         let mut ring = kernel.take_ring()?;
         while ring.next().is_some() {}
         let mut settings = Settings::default();
@@ -84,20 +87,17 @@ impl Session {
         let mut tasks = Tasks::new(task_events, request.only_tid);
         let threads = tasks.begin(&mut kernel, settings.run_start_ns)?;
         let phases = start_phases(&mut kernel, &request, positions)?;
-        let accesses = pace
-            .map(|pace| {
+        let accesses = sampler
+            .map(|sampler| {
                 Accesses::start(
                     &mut kernel,
-                    pace,
+                    sampler,
                     request.sampled(),
                     request.detail() >= Detail::Lifetimes,
                     settings.run_start_ns,
                 )
             })
             .transpose()?;
-        if accesses.is_some() {
-            collectors.push(report("accesses", Status::Ran, None));
-        }
         let probes = place(&mut kernel, &request, found, prober, &costs)?;
         let mut session = Self {
             last: baseline.sums,
@@ -190,7 +190,7 @@ fn split_events(events: &[EventSpec]) -> (TaskEvents, PerfEvents) {
     (task, perf)
 }
 
-fn constants(request: &Request, found: &Found, event_count: usize) -> Constants {
+fn constants(request: &Request, found: &Found, event_count: usize, walks: bool) -> Constants {
     let (lifetimes, min_traced_bytes) = match request.allocations {
         Some(AllocationMode::Exact { detail, min_traced_bytes }) => {
             (detail >= Detail::Lifetimes, min_traced_bytes)
@@ -207,7 +207,7 @@ fn constants(request: &Request, found: &Found, event_count: usize) -> Constants 
         event_count: event_count.min(Perf::MAX) as u32,
         interval_ns: request.interval_ns,
         phases: request.phases.is_some(),
-        accesses: request.accesses.is_some(),
+        accesses: walks,
         max_live: if lifetimes { request.max_live } else { 1 },
         ring_bytes: request.ring_bytes,
     }

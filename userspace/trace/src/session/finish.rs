@@ -1,6 +1,7 @@
 //! The end of a session: probes go, sites and stacks get their names, and what it all cost is said.
 
 use waytrace_abi::allocation::{NO_STACK, Site};
+use waytrace_model::access::{AccessTotals, Source};
 use waytrace_model::allocation::{AllocationTotals, TracedAllocation};
 use waytrace_model::batch::{Batch, Epilogue};
 use waytrace_model::collector::{Overhead, Status};
@@ -44,7 +45,7 @@ impl Session {
             last.phases.append(&mut self.gathered.phases);
             last.traced.append(&mut self.gathered.traced);
         }
-        let mut access_cost_ns = 0.0;
+        let mut access_cost_ns = Some(0.0);
         let accesses = sampled.map(|sampled| {
             if let Some(last) = &mut self.pending {
                 last.accesses.extend(sampled.rest);
@@ -56,7 +57,11 @@ impl Session {
                     self.collectors.iter_mut().find(|collector| collector.name == "accesses")
             {
                 collector.status = Status::Degraded;
-                collector.reason = Some(throttled(sampled.totals.throttled));
+                let throttled = throttled(&sampled.totals);
+                collector.reason = Some(match collector.reason.take() {
+                    Some(reason) => format!("{reason}; {throttled}"),
+                    None => throttled,
+                });
             }
             sampled.totals
         });
@@ -87,7 +92,10 @@ impl Session {
         let calls = measured.after.sums.maps.call_count - self.baseline.sums.maps.call_count;
         let watched_ns =
             self.mappings.as_ref().map_or(0.0, |mappings| mappings.cost_ns(calls, self.costs.alloc_ns));
-        let overhead = self.overhead(cost_ns + watched_ns + access_cost_ns, &measured);
+        let mut overhead = self.overhead(cost_ns + watched_ns + access_cost_ns.unwrap_or(0.0), &measured);
+        if access_cost_ns.is_none() {
+            overhead.target_pct = None;
+        }
         let epilogue = Epilogue {
             duration_ns: end_ns - self.start_ns,
             ended_by,
@@ -152,12 +160,17 @@ impl Session {
     }
 }
 
-fn throttled(ticks: u64) -> String {
+fn throttled(totals: &AccessTotals) -> String {
     let limit = std::fs::read_to_string("/proc/sys/kernel/perf_event_max_sample_rate").unwrap_or_default();
-    format!(
-        "{ticks} samples did not come: the kernel held them back (perf_event_max_sample_rate is {}), or threads ended before their first; lower --freq",
-        limit.trim()
-    )
+    let (times, limit) = (totals.throttled, limit.trim());
+    match totals.source {
+        Source::ForwardWalk => format!(
+            "{times} samples did not come: the kernel held them back (perf_event_max_sample_rate is {limit}), or threads ended before their first; lower --freq"
+        ),
+        _ => format!(
+            "the kernel held samples back {times} times (perf_event_max_sample_rate is {limit}); lower --freq or raise --period"
+        ),
+    }
 }
 
 struct Measured {

@@ -150,7 +150,7 @@ impl Session {
         }
     }
 
-    /// Takes all records off the ring. To be called every few milliseconds.
+    /// Takes all records off the rings. To be called every few milliseconds.
     ///
     /// # Errors
     /// When probes cannot be placed on an allocator the target has just loaded.
@@ -159,6 +159,9 @@ impl Session {
             if let Some(record) = record {
                 self.take(record);
             }
+        }
+        if let Some(accesses) = &mut self.accesses {
+            accesses.drain();
         }
         let rescan = std::mem::take(&mut self.gathered.rescan);
         for tgid in rescan {
@@ -227,7 +230,7 @@ impl Session {
         if let Some(worker) = &mut self.stacks {
             worker.sync(tgid);
         }
-        if let Some(accesses) = &self.accesses {
+        if let Some(accesses) = &mut self.accesses {
             accesses.changed(tgid);
         }
         let Ok(mappings) = process::mappings(tgid) else { return Ok(()) };

@@ -2,7 +2,7 @@
 
 use waytrace_hw::events::EventSpec;
 
-use crate::access::{Rate, Targets};
+use crate::access::{Mode, Targets};
 use crate::collect::phases::PhaseEvent;
 use crate::probes::{Detail, Scope};
 
@@ -44,8 +44,8 @@ pub struct Request {
     pub phases: Option<PhaseEvent>,
     /// How to measure allocations; `None` leaves them out.
     pub allocations: Option<AllocationMode>,
-    /// How often to sample memory accesses; `None` leaves them out.
-    pub accesses: Option<Rate>,
+    /// Where samples of memory accesses come from, and how often; `None` leaves them out.
+    pub accesses: Option<Mode>,
     /// What all collectors together may cost the targets, in percent of their CPU time; `None` where one has no bound.
     pub budget_pct: Option<f64>,
     /// The user asked for these collectors by name: what they cannot do is an error.
