@@ -6,6 +6,7 @@ mod doctor;
 mod exit;
 mod export;
 mod file;
+mod hold;
 mod import;
 mod list;
 mod output;

@@ -267,15 +267,17 @@ impl Judge<'_> {
         let pebs = self.facts.pmus.iter().find(|pmu| pmu.core && pmu.max_precise.unwrap_or(0) > 0);
         let named =
             self.facts.pmus.iter().find(|pmu| pmu.name == "ibs_op" || pmu.name.starts_with("arm_spe"));
-        let why = match pebs.or(named) {
-            Some(pmu) => (format!("PMU `{}` has it, but {UNUSED}", pmu.name), None),
+        let (state, why) = match pebs.or(named) {
+            Some(pmu) => {
+                (State::Degraded, (format!("PMU `{}` has it; not verified on hardware", pmu.name), None))
+            }
             None => {
                 let reason = "no PMU offers precise events; not verified on hardware".to_owned();
                 let fix = self.facts.hypervisor.is_some().then(|| "run on bare metal".to_owned());
-                (reason, fix)
+                (State::Unavailable, (reason, fix))
             }
         };
-        feature("precise sampling (PEBS/IBS/SPE)", State::Unavailable, why)
+        feature("precise sampling (PEBS/IBS/SPE)", state, why)
     }
 
     fn cache(&self, name: &'static str, flags: &[String]) -> Feature {

@@ -12,8 +12,8 @@ use anyhow::Context as _;
 use waytrace_model::bench::{RepetitionEnd, Workload};
 use waytrace_model::units::parse_duration_ns;
 
+use super::super::hold;
 use super::floor::Floor;
-use super::hold;
 use super::placement::Placed;
 use super::signals::{self, Signals};
 
@@ -90,7 +90,7 @@ impl Process {
             ended: false,
         };
         if hold {
-            hold::at_entry(process.pid).with_context(|| format!("holding `{program}` at its entry"))?;
+            process.hold().with_context(|| format!("holding `{program}` at its entry"))?;
             process.held_since = Some(Instant::now());
         }
         Ok(process)
@@ -99,6 +99,14 @@ impl Process {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid.cast_unsigned()
+    }
+
+    /// Stops it at its entry point, no longer traced, for another process to attach to.
+    fn hold(&self) -> io::Result<()> {
+        hold::await_stop(self.pid())?;
+        // Without debug registers it is held where it is.
+        hold::run_to_entry(self.pid());
+        hold::release(self.pid(), libc::SIGSTOP)
     }
 
     /// Lets a held one run.

@@ -7,7 +7,6 @@ mod command;
 mod file;
 mod floor;
 mod frequency;
-mod hold;
 mod order;
 mod placement;
 mod profiler;

@@ -11,10 +11,10 @@ use aya::maps::{Array, MapData};
 use waytrace_abi::access::Capture;
 use waytrace_hw::breakpoint;
 use waytrace_hw::counter::Counter;
-use waytrace_walk::{Access, Walker};
+use waytrace_walk::{Access, Reason, Walker};
 
 use super::code::{Files, TargetCode};
-use super::memory::{LineCache, TargetMemory};
+use super::memory::{LineCache, Sight, TargetMemory};
 use super::space::Space;
 use super::worker::state;
 use crate::Error;
@@ -152,21 +152,17 @@ impl Checks {
             return;
         }
         cache.begin(capture);
-        let mut memory = TargetMemory { tgid: capture.tgid, cache, space, gone: false };
         let mut code = TargetCode { tgid: capture.tgid, modules: &space.modules, files };
-        walker.begin(&state(capture));
         let mut walked = Walked::Missed;
-        for _ in 0..LIMIT {
-            let is_there = walker.instructions() > 0 && walker.state().rip == check.second_ip;
-            let stepped = walker.step(&mut memory, &mut code);
-            if is_there {
-                walked = Walked::Reached(walker.accesses().to_vec());
-                break;
+        for sight in Sight::ALL {
+            let mut memory = TargetMemory { tgid: capture.tgid, cache, space, sight, gone: false };
+            walker.begin(&state(capture));
+            match walk_to(check.second_ip, walker, &mut memory, &mut code) {
+                Ok(accesses) => walked = accesses.map_or(Walked::Missed, Walked::Reached),
+                Err(reason) if sight.is_too_little(reason) => continue,
+                Err(_) => walked = Walked::Lost,
             }
-            if stepped.is_err() {
-                walked = Walked::Lost;
-                break;
-            }
+            break;
         }
         check.walked = Some(walked);
     }
@@ -184,7 +180,8 @@ impl Checks {
         let agrees = match check.walked? {
             Walked::Reached(accesses) => {
                 cache.begin(capture);
-                let mut memory = TargetMemory { tgid: capture.tgid, cache, space, gone: false };
+                let sight = Sight::Process;
+                let mut memory = TargetMemory { tgid: capture.tgid, cache, space, sight, gone: false };
                 let mut code = TargetCode { tgid: capture.tgid, modules: &space.modules, files };
                 walker.begin(&state(capture));
                 // Of an instruction that cannot be finished the accesses are known all the same.
@@ -214,6 +211,24 @@ impl Checks {
             self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (((self.random >> 32) * below as u64) >> 32) as usize
     }
+}
+
+/// Walks until the instruction at `ip`, and gives the accesses that makes; `None` if the walk does not come by.
+fn walk_to(
+    ip: u64,
+    walker: &mut Walker,
+    memory: &mut TargetMemory<'_>,
+    code: &mut TargetCode<'_>,
+) -> Result<Option<Vec<Access>>, Reason> {
+    for _ in 0..LIMIT {
+        let is_there = walker.instructions() > 0 && walker.state().rip == ip;
+        let stepped = walker.step(memory, code);
+        if is_there && (stepped.is_ok() || !walker.accesses().is_empty()) {
+            return Ok(Some(walker.accesses().to_vec()));
+        }
+        stepped?;
+    }
+    Ok(None)
 }
 
 /// Two instructions of a walk, in order, of which the second accesses memory.

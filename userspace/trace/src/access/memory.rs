@@ -3,7 +3,7 @@
 //! Lines are kept for the length of a walk: what it read once stays what it was.
 
 use waytrace_abi::access::{Capture, HOT_LINES, LINE_BYTES, LINES, line_address};
-use waytrace_walk::{Memory, Unreadable};
+use waytrace_walk::{Memory, Reason, Unreadable};
 
 use super::space::Space;
 
@@ -118,8 +118,32 @@ pub struct TargetMemory<'a> {
     pub cache: &'a mut LineCache,
     /// What it had mapped when that was last looked at.
     pub space: &'a Space,
+    /// What may be read.
+    pub sight: Sight,
     /// The process has ended.
     pub gone: bool,
+}
+
+/// What a walk may read. Most walks need little: what they load decides neither a branch nor an address. So a walk is tried
+/// with what was captured, which is exact and costs nothing, and only then with what the process holds by now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Captured lines; everything else is unknown.
+    Captured,
+    /// The process's memory, too.
+    Process,
+}
+
+impl Sight {
+    /// In the order in which walks are tried.
+    pub const ALL: [Self; 2] = [Self::Captured, Self::Process];
+
+    /// Whether a walk that ended so may get further if it sees more.
+    pub fn is_too_little(self, reason: Reason) -> bool {
+        use Reason::{Fault, MaskedAccess, RoundingMode, UnknownAddress, UnknownBranch};
+        let wants = [UnknownBranch, UnknownAddress, MaskedAccess, RoundingMode, Fault];
+        self == Self::Captured && wants.contains(&reason)
+    }
 }
 
 impl Memory for TargetMemory<'_> {
@@ -148,6 +172,9 @@ impl Memory for TargetMemory<'_> {
 impl TargetMemory<'_> {
     /// Reads a line and its neighbours from the process.
     fn fetch(&mut self, number: u64) -> Result<[u8; LINE_BYTES], Unreadable> {
+        if self.sight == Sight::Captured {
+            return Err(Unreadable::Unknown);
+        }
         let wanted = number.wrapping_mul(LINE_BYTES as u64);
         let base = wanted & !(CHUNK_BYTES as u64 - 1);
         let mut chunk = [0; CHUNK_BYTES];
@@ -231,7 +258,13 @@ pub(super) mod tests {
         const STACK: usize = REGISTERS * LINES_PER_REGISTER;
         let (mut cache, space) = (LineCache::default(), Space::default());
         cache.begin(&capture(1 << 6 | 1 << STACK | 1 << (STACK + 1) | 1 << 60));
-        let mut memory = TargetMemory { tgid: u32::MAX >> 1, cache: &mut cache, space: &space, gone: false };
+        let mut memory = TargetMemory {
+            tgid: u32::MAX >> 1,
+            cache: &mut cache,
+            space: &space,
+            sight: Sight::Process,
+            gone: false,
+        };
         let mut bytes = [0; 4];
         memory.read(0x30_0020, &mut bytes).unwrap();
         assert_eq!(bytes, [6; 4]);
@@ -245,8 +278,33 @@ pub(super) mod tests {
         assert!(memory.gone);
         assert_eq!(cache.wanted().collect::<Vec<_>>(), [(0x40_0000 / 64, &[0xaa; LINE_BYTES])]);
         cache.begin(&capture(0));
-        let mut memory = TargetMemory { tgid: u32::MAX >> 1, cache: &mut cache, space: &space, gone: false };
+        let mut memory = TargetMemory {
+            tgid: u32::MAX >> 1,
+            cache: &mut cache,
+            space: &space,
+            sight: Sight::Process,
+            gone: false,
+        };
         assert!(memory.read(0x30_0020, &mut bytes).is_err(), "the walk before has left it");
+    }
+
+    #[test]
+    fn what_was_not_captured_is_unknown_at_first_sight() {
+        let own = std::process::id();
+        let data = [7_u8; 256];
+        let (mut cache, space) = (LineCache::default(), Space::of(own));
+        cache.begin(&capture(0));
+        let mut memory =
+            TargetMemory { tgid: own, cache: &mut cache, space: &space, sight: Sight::Captured, gone: false };
+        let mut bytes = [0; 8];
+        let address = data.as_ptr() as u64 + 64;
+        assert_eq!(memory.read(address, &mut bytes), Err(Unreadable::Unknown));
+        memory.sight = Sight::Process;
+        memory.read(address, &mut bytes).unwrap();
+        assert_eq!(bytes, [7; 8]);
+        assert!(Sight::Captured.is_too_little(Reason::UnknownBranch));
+        assert!(!Sight::Captured.is_too_little(Reason::SystemCall));
+        assert!(!Sight::Process.is_too_little(Reason::UnknownBranch));
     }
 
     #[test]
@@ -255,7 +313,8 @@ pub(super) mod tests {
         let data: Vec<u8> = (0..=255).cycle().take(3 * CHUNK_BYTES).collect();
         let (mut cache, space) = (LineCache::default(), Space::of(own));
         cache.begin(&capture(0));
-        let mut memory = TargetMemory { tgid: own, cache: &mut cache, space: &space, gone: false };
+        let mut memory =
+            TargetMemory { tgid: own, cache: &mut cache, space: &space, sight: Sight::Process, gone: false };
         let mut bytes = [0; 64];
         for from in [0, 1, 63, 200, 250, 600] {
             memory.read(data.as_ptr() as u64 + from as u64, &mut bytes).unwrap();

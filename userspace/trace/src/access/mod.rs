@@ -277,7 +277,7 @@ impl Accesses {
 
 impl Walk {
     fn start(kernel: &mut Kernel, pace: Pace, targets: Targets<'_>, start_ns: u64) -> Result<Self, Error> {
-        let worker = Worker::start(kernel, targets.tgids, start_ns)?;
+        let worker = Worker::start(kernel, targets.tgids, pace.first_hz, start_ns)?;
         let before = kernel.access_ticks()?;
         let events = start_events(kernel, pace.first_hz, targets)?;
         Ok(Self { events, worker, pace, before, looked: before, weighted: 0, paced: before })

@@ -19,10 +19,12 @@ const CHECKS: u32 = 24;
 const FAILED: f64 = 0.75;
 /// After a check has failed, so many must agree.
 const CHECKS_AFTER_FAILURE: u32 = 64;
-/// What walks may take of a CPU's time.
-const CPU_SHARE: f64 = 0.012;
-/// A reach to which walks cost little beside being woken for them.
-const CHEAP: f64 = 256.0;
+/// What walks may take of a CPU's time at rates that a budget sets.
+const CPU_SHARE: f64 = 0.01;
+/// What a walk may take on the average at any rate: half of it goes into caches that are cold after each sleep.
+const CHEAP_NS: f64 = 40_000.0;
+/// The reach is not shortened below this for what walks take: of shorter loops each access should have its chance.
+const LEAST_PAID: f64 = 48.0;
 
 /// The reach of walks.
 #[derive(Debug, Clone, Copy)]
@@ -31,16 +33,17 @@ pub struct Reach {
     walks: u32,
     unresolved: u32,
     cost_ns: u64,
-    /// Time the walks that are judged together began.
-    since_ns: u64,
+    /// What a walk may take on the average.
+    allowed_ns: f64,
     /// Checks that have still to agree.
     wanted: u32,
 }
 
 impl Reach {
-    /// The first, at this time.
-    pub fn new(now_ns: u64) -> Self {
-        Self { accesses: FIRST, walks: 0, unresolved: 0, cost_ns: 0, since_ns: now_ns, wanted: CHECKS }
+    /// The first, for walks that come so often a second.
+    pub fn new(rate_hz: f64) -> Self {
+        let allowed_ns = (CPU_SHARE * 1e9 / rate_hz.max(1.0)).max(CHEAP_NS);
+        Self { accesses: FIRST, walks: 0, unresolved: 0, cost_ns: 0, allowed_ns, wanted: CHECKS }
     }
 
     /// The furthest access a walk may go to.
@@ -58,8 +61,8 @@ impl Reach {
         }
     }
 
-    /// A walk ended now and took so long.
-    pub fn walked(&mut self, resolved: bool, cost_ns: u64, now_ns: u64) {
+    /// A walk ended and took so long.
+    pub fn walked(&mut self, resolved: bool, cost_ns: u64) {
         self.walks += 1;
         self.unresolved += u32::from(!resolved);
         self.cost_ns += cost_ns;
@@ -67,17 +70,16 @@ impl Reach {
             return;
         }
         let unresolved = f64::from(self.unresolved) / f64::from(self.walks);
-        let elapsed_ns = now_ns.saturating_sub(self.since_ns).max(1);
-        let over = self.cost_ns as f64 / (elapsed_ns as f64 * CPU_SHARE);
+        let over = self.cost_ns as f64 / (f64::from(self.walks) * self.allowed_ns);
         if unresolved > UNRESOLVED {
             self.change(FAILED);
-        } else if over > 1.0 && self.accesses > CHEAP {
-            self.change((1.0 / over).max(0.5).max(CHEAP / self.accesses));
-        } else if self.wanted == 0 && (over < 0.5 || self.accesses * 2.0 <= CHEAP) {
+        } else if over > 1.0 && self.accesses > LEAST_PAID {
+            self.change((1.0 / over).max(0.5).max(LEAST_PAID / self.accesses));
+        } else if self.wanted == 0 && over < 0.6 {
             self.wanted = CHECKS;
             self.change(2.0);
         }
-        (self.walks, self.unresolved, self.cost_ns, self.since_ns) = (0, 0, 0, now_ns);
+        (self.walks, self.unresolved, self.cost_ns) = (0, 0, 0);
     }
 
     fn change(&mut self, factor: f64) {
@@ -90,18 +92,17 @@ mod tests {
     use super::*;
 
     /// Mean reach after a while, where a walk takes `ns` an access, and of `per_million` accesses one is unknown, and
-    /// `changed` have changed, at 500 walks a second.
+    /// `changed` have changed, at 400 walks a second: each may take 40 us.
     fn rest(ns: f64, per_million: f64, changed: f64) -> f64 {
-        let (mut reach, mut random, mut sum, mut now_ns) = (Reach::new(0), 1_u64, 0.0, 0);
+        let (mut reach, mut random, mut sum) = (Reach::new(400.0), 1_u64, 0.0);
         let mut fails = |reach: &Reach, per_million: f64| {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let uniform = (random >> 11) as f64 / (1_u64 << 53) as f64;
             uniform < f64::from(reach.accesses()) / 2.0 * per_million / 1e6
         };
         for walk in 0..100_000_u32 {
-            now_ns += 2_000_000;
             let is_lost = fails(&reach, per_million);
-            reach.walked(!is_lost, (f64::from(reach.accesses()) / 2.0 * ns) as u64, now_ns);
+            reach.walked(!is_lost, (f64::from(reach.accesses()) / 2.0 * ns) as u64);
             if walk.is_multiple_of(50) {
                 let is_wrong = fails(&reach, changed);
                 reach.checked(!is_wrong);
@@ -113,11 +114,12 @@ mod tests {
 
     #[test]
     fn it_goes_as_far_as_walks_get_through_and_are_cheap() {
-        assert!(rest(5.0, 0.0, 0.0) > 3900.0);
-        // At 50 ns an access, 480 accesses take 1.2 % of the time between walks; at 500 ns that would be 48.
+        assert!(rest(5.0, 0.0, 0.0) > 3800.0);
+        // A walk to the 1000th access goes to the 500th on the average.
         let dear = rest(50.0, 0.0, 0.0);
-        assert!((400.0..1000.0).contains(&dear), "{dear}");
-        assert!((200.0..257.0).contains(&rest(500.0, 0.0, 0.0)));
+        assert!((700.0..1700.0).contains(&dear), "{dear}");
+        let dearest = rest(5_000.0, 0.0, 0.0);
+        assert!((47.0..50.0).contains(&dearest), "{dearest}");
         let lost = rest(5.0, 1000.0, 0.0);
         assert!((50.0..250.0).contains(&lost), "{lost}");
         let changing = rest(5.0, 0.0, 1000.0);

@@ -11,12 +11,12 @@ use waytrace_abi::access::{Capture, Hot, RSP, USER_CS, cause};
 use waytrace_abi::pod;
 use waytrace_image::symbols::Modules;
 use waytrace_model::access::{self, AccessKind, Region};
-use waytrace_walk::{End, Kind, Limit, State, Walker};
+use waytrace_walk::{Kind, Reason, State, Walker};
 
 use super::check::{Checks, Passed, Tally};
 use super::code::{Files, TargetCode, is_code};
 use super::hot::HotLines;
-use super::memory::{LineCache, TargetMemory};
+use super::memory::{LineCache, Sight, TargetMemory};
 use super::now_ns;
 use super::reach::Reach;
 use super::regions::Regions;
@@ -25,7 +25,7 @@ use crate::Error;
 use crate::kernel::{Kernel, Plain, sys};
 
 /// Instructions walked at most.
-const LIMIT: Limit = Limit { instructions: 40_000 };
+const MOST_INSTRUCTIONS: u32 = 40_000;
 /// How long the thread sleeps when nothing wakes it: it looks after checks that never end.
 const SLEEP_MS: libc::c_int = 50;
 /// Accesses that wait to be taken; further ones are dropped and counted.
@@ -79,7 +79,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the kernel part lacks something, or no thread can be started.
-    pub fn start(kernel: &mut Kernel, tgids: &[u32], start_ns: u64) -> Result<Self, Error> {
+    pub fn start(kernel: &mut Kernel, tgids: &[u32], rate_hz: f64, start_ns: u64) -> Result<Self, Error> {
         let ring = kernel.take_access_ring()?;
         let wake = sys::event_fd().map_err(Error::syscall("making an event descriptor"))?;
         let theirs = wake.try_clone().map_err(Error::syscall("duplicating an event descriptor"))?;
@@ -98,7 +98,7 @@ impl Worker {
             files: Files::default(),
             regions: Regions::default(),
             random: start_ns | 1,
-            reach: Reach::new(now_ns()),
+            reach: Reach::new(rate_hz),
             checks: Checks::new(kernel)?,
             path: Vec::new(),
             walked: Walked::default(),
@@ -224,8 +224,7 @@ impl Walks {
         self.walked.samples += 1;
         let began_ns = now_ns();
         let walked = self.walk(capture);
-        let ended_ns = now_ns();
-        self.reach.walked(walked.is_ok(), ended_ns - began_ns, ended_ns);
+        self.reach.walked(walked.is_ok(), now_ns() - began_ns);
         match walked {
             Ok(access) => {
                 self.walked.resolved += 1;
@@ -255,33 +254,19 @@ impl Walks {
         }
         let space = &*space;
         self.cache.begin(capture);
-        let mut memory = TargetMemory { tgid, cache: &mut self.cache, space, gone: false };
         let mut code = TargetCode { tgid, modules: &space.modules, files: &mut self.files };
-        self.path.clear();
-        self.walker.begin(&state(capture));
-        let mut left = k;
-        let mut end = End::Unresolved(waytrace_walk::Reason::BudgetExceeded);
-        let mut found = None;
-        'walk: for _ in 0..LIMIT.instructions {
-            let ip = self.walker.state().rip;
-            let step = self.walker.step(&mut memory, &mut code);
-            if checking {
-                self.path.push(Passed { ip, accesses: !self.walker.accesses().is_empty() });
-            }
-            for access in self.walker.accesses() {
-                left -= 1;
-                if left == 0 {
-                    found = Some(*access);
-                    end = End::Reached;
-                    break 'walk;
-                }
-            }
-            if let Err(reason) = step {
-                end = End::Unresolved(reason);
+        let (mut ended, mut gone) = (Err(Reason::BudgetExceeded), false);
+        for sight in Sight::ALL {
+            let mut memory = TargetMemory { tgid, cache: &mut self.cache, space, sight, gone: false };
+            self.path.clear();
+            self.walker.begin(&state(capture));
+            let path = checking.then_some(&mut self.path);
+            ended = follow(&mut self.walker, &mut memory, &mut code, k, path);
+            gone = memory.gone;
+            if !ended.is_err_and(|reason| sight.is_too_little(reason)) {
                 break;
             }
         }
-        let gone = memory.gone;
         if let Some(hot) = self.hot.entry(tgid).or_default().learn(self.cache.wanted())
             && let Err(error) = self.hot_lines.insert(tgid, Plain(hot), 0)
         {
@@ -290,11 +275,10 @@ impl Walks {
         if checking {
             self.checks.begin(capture, &self.path);
         }
-        match (end, found) {
-            (End::Reached, Some(found)) => self.access(capture, &found),
-            _ if gone => Err("target_gone"),
-            (End::Unresolved(reason), _) => Err(reason.name()),
-            (End::Reached, None) => Err("budget_exceeded"),
+        match ended {
+            Ok(found) => self.access(capture, &found),
+            Err(_) if gone => Err("target_gone"),
+            Err(reason) => Err(reason.name()),
         }
     }
 
@@ -334,6 +318,32 @@ impl Walks {
             self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (((self.random >> 32) * u64::from(below)) >> 32) as u32
     }
+}
+
+/// Walks to the `k`-th access, and keeps what it comes by.
+fn follow(
+    walker: &mut Walker,
+    memory: &mut TargetMemory<'_>,
+    code: &mut TargetCode<'_>,
+    k: u32,
+    mut path: Option<&mut Vec<Passed>>,
+) -> Result<waytrace_walk::Access, Reason> {
+    let mut left = k as usize;
+    for _ in 0..MOST_INSTRUCTIONS {
+        let ip = walker.state().rip;
+        let step = walker.step(memory, code);
+        let accesses = walker.accesses();
+        if let Some(path) = &mut path {
+            path.push(Passed { ip, accesses: !accesses.is_empty() });
+        }
+        // An instruction's accesses count even if it cannot be finished: their addresses are known.
+        if let Some(found) = accesses.get(left - 1) {
+            return Ok(*found);
+        }
+        left -= accesses.len();
+        step?;
+    }
+    Err(Reason::BudgetExceeded)
 }
 
 /// What a capture says of the registers.
