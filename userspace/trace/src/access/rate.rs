@@ -3,7 +3,7 @@
 use waytrace_abi::access::{Hot, LINE_BYTES};
 use waytrace_abi::settings::Settings;
 
-use super::clock_event;
+use super::walk::clock_event;
 use crate::collect::thread_events::{ThreadEvents, Wanted};
 use crate::kernel::Kernel;
 use crate::{Error, clock};

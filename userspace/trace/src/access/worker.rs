@@ -26,6 +26,8 @@ use crate::kernel::{Kernel, Plain, sys};
 
 /// Instructions walked at most.
 const MOST_INSTRUCTIONS: u32 = 40_000;
+/// Rate up to which the thread runs before others: it then takes a few percent of a CPU at most.
+const FIRST_HZ: f64 = 1_000.0;
 /// How long the thread sleeps when nothing wakes it: it looks after checks that never end.
 const SLEEP_MS: libc::c_int = 50;
 /// Accesses that wait to be taken; further ones are dropped and counted.
@@ -87,6 +89,7 @@ impl Worker {
         let walks = Walks {
             shared: Arc::clone(&shared),
             ring,
+            rate_hz,
             wake: theirs,
             start_ns,
             walker: Walker::default(),
@@ -150,6 +153,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Walks {
     shared: Arc<Shared>,
     ring: RingBuf<MapData>,
+    rate_hz: f64,
     wake: OwnedFd,
     start_ns: u64,
     walker: Walker,
@@ -169,8 +173,11 @@ struct Walks {
 
 impl Walks {
     fn run(mut self) -> Walked {
-        // It sleeps nearly always, and what it reads of the target is right only as long as it is fresh.
-        if let Err(error) = sys::run_first() {
+        // It sleeps nearly always, and what it reads of the target is right only as long as it is fresh. At a rate that
+        // would keep it busy it must not go before others.
+        if self.rate_hz <= FIRST_HZ
+            && let Err(error) = sys::run_first()
+        {
             tracing::debug!(%error, "the walker waits for its turn like any other thread");
         }
         loop {
