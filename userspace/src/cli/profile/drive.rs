@@ -48,6 +48,7 @@ pub async fn run(args: &Args, plan: Plan, store: &Store, target: Target) -> anyh
         phases: plan.phases.as_ref().map(|phases| phases.event.clone()),
         allocations: plan.allocations,
         accesses: plan.accesses.clone(),
+        accesses_named: plan.accesses_named,
         budget_pct: plan.budget_pct,
         explicit: plan.explicit,
         max_live: plan.max_live,

@@ -98,6 +98,8 @@ pub struct Plan {
     pub allocations: Option<AllocationMode>,
     /// Where samples of memory accesses come from and how often, or none at all.
     pub accesses: Option<Mode>,
+    /// Accesses were asked for by name, or how to sample them was.
+    pub accesses_named: bool,
     /// What all collectors together may cost the target, in percent of its CPU time; `None` where one has no bound.
     pub budget_pct: Option<f64>,
     /// The collectors were asked for by name.
@@ -155,6 +157,7 @@ impl Plan {
             phases,
             allocations: wants(Collector::Allocations).then(|| mode(args, wants(Collector::Accesses))),
             accesses,
+            accesses_named: args.collect.contains(&Collector::Accesses) || args.freq.is_some(),
             budget_pct: budget_pct(args),
             explicit: args.collect.contains(&Collector::Allocations),
             max_live: args.max_live,

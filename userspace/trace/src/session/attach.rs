@@ -58,7 +58,8 @@ impl Session {
             }
             _ => calibrate::Costs::default(),
         };
-        let sampler = sampler.map(|sampler| sampler.calibrate(&mut kernel)).transpose()?;
+        let sampler = sampler.map(|sampler| sampler.calibrate(&mut kernel)).transpose();
+        let sampler = unless_named(sampler, request.accesses_named, "accesses", &mut collectors)?;
         let mut ring = kernel.take_ring()?;
         while ring.next().is_some() {}
         let mut settings = Settings::default();
@@ -97,7 +98,8 @@ impl Session {
                     settings.run_start_ns,
                 )
             })
-            .transpose()?;
+            .transpose();
+        let accesses = unless_named(accesses, request.accesses_named, "accesses", &mut collectors)?;
         let probes = place(&mut kernel, &request, found, prober, &costs)?;
         let mut session = Self {
             last: baseline.sums,
@@ -170,6 +172,23 @@ fn freed_size(found: &Found) -> FreedSize {
     let mut frees = found.iter().flat_map(|(_, map, _)| &map.probes).filter(|point| point.kind.is_free());
     let all_glibc = frees.all(|point| point.freed_size() == allocators::FreedSize::GlibcChunk);
     if all_glibc { FreedSize::GlibcChunk } else { FreedSize::Unknown }
+}
+
+/// What a collector came to. One that was not asked for by name is left out where it cannot run, and its line says why.
+fn unless_named<T>(
+    result: Result<Option<T>, Error>,
+    is_named: bool,
+    name: &str,
+    collectors: &mut Vec<CollectorReport>,
+) -> Result<Option<T>, Error> {
+    match result {
+        Err(error) if !is_named => {
+            collectors.retain(|collector| collector.name != name);
+            collectors.push(report(name, Status::Skipped, Some(error.to_string())));
+            Ok(None)
+        }
+        result => result,
+    }
 }
 
 fn report(name: &str, status: Status, reason: Option<String>) -> CollectorReport {
@@ -297,5 +316,24 @@ fn place(
             let maps = found.into_iter().map(|(tgid, map, _)| (tgid, map)).collect();
             Ok(Probes::Budgeted(Box::new(Budgeted::start(kernel, prober, maps, budget_pct, *costs)?)))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_asked_for_by_name_is_left_out_with_its_reason() {
+        let failed = || Err::<Option<u8>, _>(Error::Missing("x".to_owned()));
+        let mut collectors =
+            vec![report("accesses", Status::Ran, None), report("counters", Status::Ran, None)];
+        assert_eq!(unless_named(Ok(Some(7)), false, "accesses", &mut collectors).unwrap(), Some(7));
+        assert!(unless_named(failed(), true, "accesses", &mut collectors).is_err());
+        assert_eq!(collectors.len(), 2);
+        assert_eq!(unless_named(failed(), false, "accesses", &mut collectors).unwrap(), None);
+        let lines: Vec<_> = collectors.iter().map(|line| (line.name.as_str(), line.status)).collect();
+        assert_eq!(lines, [("counters", Status::Ran), ("accesses", Status::Skipped)]);
+        assert!(collectors[1].reason.as_ref().unwrap().contains('x'));
     }
 }

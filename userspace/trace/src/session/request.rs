@@ -46,6 +46,8 @@ pub struct Request {
     pub allocations: Option<AllocationMode>,
     /// Where samples of memory accesses come from, and how often; `None` leaves them out.
     pub accesses: Option<Mode>,
+    /// The user asked for accesses by name, or for how they are to be sampled: that they cannot be is an error.
+    pub accesses_named: bool,
     /// What all collectors together may cost the targets, in percent of their CPU time; `None` where one has no bound.
     pub budget_pct: Option<f64>,
     /// The user asked for these collectors by name: what they cannot do is an error.
