@@ -92,7 +92,7 @@ impl Session {
         let calls = measured.after.sums.maps.call_count - self.baseline.sums.maps.call_count;
         let watched_ns =
             self.mappings.as_ref().map_or(0.0, |mappings| mappings.cost_ns(calls, self.costs.alloc_ns));
-        let mut overhead = self.overhead(cost_ns + watched_ns + access_cost_ns.unwrap_or(0.0), &measured);
+        let mut overhead = self.overhead(cost_ns + watched_ns, access_cost_ns.unwrap_or(0.0), &measured);
         if access_cost_ns.is_none() {
             overhead.target_pct = None;
         }
@@ -210,13 +210,15 @@ impl Session {
         })
     }
 
-    fn overhead(&self, cost_ns: f64, measured: &Measured) -> Overhead {
+    /// Of CPU time that probes and samples took from the targets.
+    fn overhead(&self, probes_ns: f64, samples_ns: f64, measured: &Measured) -> Overhead {
         let before = &self.baseline.sums.totals;
         let after = &measured.after.sums.totals;
         let run_ns = (measured.end_ns - self.start_ns).max(1) as f64;
         let target_ns = self.tasks.cpu_ns() as f64;
         // Calibration may exceed what the target really paid; it cannot have paid all its time.
-        let cost_ns = cost_ns.min(MOST_COST_RATIO * target_ns);
+        let most_ns = MOST_COST_RATIO * target_ns;
+        let cost_ns = (probes_ns + samples_ns).min(most_ns);
         let undisturbed_ns = target_ns - cost_ns;
         let hits = after.hit_count - before.hit_count;
         Overhead {
@@ -226,7 +228,11 @@ impl Session {
                 100.0 * clock::own_cpu_ns().saturating_sub(self.own_cpu_start_ns) as f64 / run_ns,
             ),
             tool_rss_bytes: clock::own_peak_rss_bytes(),
-            probe_hit_ns: Some(if hits > 0 { cost_ns / hits as f64 } else { self.costs.alloc_ns }),
+            probe_hit_ns: Some(if hits > 0 {
+                probes_ns.min(most_ns) / hits as f64
+            } else {
+                self.costs.alloc_ns
+            }),
             probe_hits_count: hits,
             attach_ns: Some(self.attach_ns),
         }
