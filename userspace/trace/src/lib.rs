@@ -15,6 +15,7 @@ pub mod error;
 pub mod kernel;
 pub mod names;
 pub mod probes;
+mod random;
 pub mod record;
 pub mod session;
 pub mod stacks;

@@ -67,20 +67,35 @@ impl Walker {
         limit: Limit,
         mut visit: impl FnMut(&Access),
     ) -> End {
+        self.walk_by(start, memory, code, accesses_to_go, limit, |_, accesses| {
+            accesses.iter().for_each(&mut visit);
+        })
+    }
+
+    /// [`Walker::walk`] that visits every instruction it comes by: its address, and its accesses up to the last to go.
+    pub fn walk_by(
+        &mut self,
+        start: &State,
+        memory: &mut dyn Memory,
+        code: &mut dyn Code,
+        accesses_to_go: u32,
+        limit: Limit,
+        mut visit: impl FnMut(u64, &[Access]),
+    ) -> End {
         self.begin(start);
-        let mut left = accesses_to_go;
+        let mut left = accesses_to_go as usize;
         if left == 0 {
             return End::Reached;
         }
         for _ in 0..limit.instructions {
             // An instruction's accesses count even if it cannot be finished: their addresses are known.
+            let ip = self.state.rip;
             let end = self.step(memory, code);
-            for access in &self.accesses {
-                visit(access);
-                left -= 1;
-                if left == 0 {
-                    return End::Reached;
-                }
+            let accesses = &self.accesses[..left.min(self.accesses.len())];
+            visit(ip, accesses);
+            left -= accesses.len();
+            if left == 0 {
+                return End::Reached;
             }
             if let Err(reason) = end {
                 return End::Unresolved(reason);

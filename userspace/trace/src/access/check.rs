@@ -11,15 +11,15 @@ use aya::maps::{Array, MapData};
 use waytrace_abi::access::Capture;
 use waytrace_hw::breakpoint;
 use waytrace_hw::counter::Counter;
-use waytrace_walk::{Access, Reason, Walker};
+use waytrace_walk::{Access, Reason};
 
-use super::code::{Files, TargetCode};
-use super::memory::{LineCache, Sight, TargetMemory};
+use super::emulator::{Emulator, Walk};
+use super::memory::Sight;
 use super::space::Space;
-use super::worker::state;
 use crate::Error;
 use crate::collect::perf::borrow;
 use crate::kernel::{Kernel, sys};
+use crate::random::Random;
 
 /// Mean time between two checks.
 const PAUSE_NS: u64 = 200_000_000;
@@ -71,7 +71,7 @@ pub struct Checks {
     passed: Array<MapData, u32>,
     under_way: Option<Check>,
     next_ns: u64,
-    random: u64,
+    random: Random,
     tally: Tally,
 }
 
@@ -95,7 +95,7 @@ impl Checks {
         ];
         let passed = kernel.take_access_check()?;
         let tally = Tally::default();
-        Ok(Self { programs, passed, under_way: None, next_ns: 0, random: super::now_ns() | 1, tally })
+        Ok(Self { programs, passed, under_way: None, next_ns: 0, random: Random::default(), tally })
     }
 
     /// Whether the walk from a capture of that time may be checked.
@@ -106,8 +106,11 @@ impl Checks {
     /// Arms a check of a walk that came by these instructions.
     pub fn begin(&mut self, capture: &Capture, path: &[Passed]) {
         let pause_ns = if self.tally.compared < FIRST_CHECKS { FIRST_PAUSE_NS } else { PAUSE_NS };
-        self.next_ns = capture.at_ns + pause_ns / 2 + self.draw(pause_ns as usize) as u64;
-        let Some((first_ip, second_ip)) = choose(path, |below| self.draw(below)) else { return };
+        self.next_ns = capture.at_ns + pause_ns / 2 + self.random.below(pause_ns);
+        let Some((first_ip, second_ip)) = choose(path, |below| self.random.below(below as u64) as usize)
+        else {
+            return;
+        };
         // Armed in this order, a thread that comes by the first at once is not missed at the second.
         let armed = self.passed.set(0, 0, 0).is_ok().then(|| {
             let second = self.arm(1, capture.tid, second_ip, HITS)?;
@@ -139,54 +142,31 @@ impl Checks {
     }
 
     /// The thread came by the first breakpoint: walks on from there at once, as from a sample.
-    pub fn first(
-        &mut self,
-        capture: &Capture,
-        walker: &mut Walker,
-        cache: &mut LineCache,
-        space: &Space,
-        files: &mut Files,
-    ) {
+    pub fn first(&mut self, capture: &Capture, emulator: &mut Emulator, space: &Space) {
         let Some(check) = self.under_way.as_mut().filter(|check| check.tid == capture.tid) else { return };
         if check.walked.is_some() {
             return;
         }
-        cache.begin(capture);
-        let mut code = TargetCode { tgid: capture.tgid, modules: &space.modules, files };
-        let mut walked = Walked::Missed;
-        for sight in Sight::ALL {
-            let mut memory = TargetMemory { tgid: capture.tgid, cache, space, sight, gone: false };
-            walker.begin(&state(capture));
-            match walk_to(check.second_ip, walker, &mut memory, &mut code) {
-                Ok(accesses) => walked = accesses.map_or(Walked::Missed, Walked::Reached),
-                Err(reason) if sight.is_too_little(reason) => continue,
-                Err(_) => walked = Walked::Lost,
-            }
-            break;
-        }
-        check.walked = Some(walked);
+        let walked = emulator.walk(capture, space, &Sight::ALL, |walk| walk_to(check.second_ip, walk));
+        check.walked = Some(match walked {
+            Ok(Some(accesses)) => Walked::Reached(accesses),
+            Ok(None) => Walked::Missed,
+            Err(_) => Walked::Lost,
+        });
     }
 
     /// The thread came by the second after the first. Gives whether the walk did so too; `None` where it claimed nothing.
-    pub fn second(
-        &mut self,
-        capture: &Capture,
-        walker: &mut Walker,
-        cache: &mut LineCache,
-        space: &Space,
-        files: &mut Files,
-    ) -> Option<bool> {
+    pub fn second(&mut self, capture: &Capture, emulator: &mut Emulator, space: &Space) -> Option<bool> {
         let check = self.under_way.take_if(|check| check.tid == capture.tid)?;
         let agrees = match check.walked? {
             Walked::Reached(accesses) => {
-                cache.begin(capture);
-                let sight = Sight::Process;
-                let mut memory = TargetMemory { tgid: capture.tgid, cache, space, sight, gone: false };
-                let mut code = TargetCode { tgid: capture.tgid, modules: &space.modules, files };
-                walker.begin(&state(capture));
-                // Of an instruction that cannot be finished the accesses are known all the same.
-                let _ = walker.step(&mut memory, &mut code);
-                walker.accesses() == accesses
+                let made = emulator.walk(capture, space, &[Sight::Process], |mut walk| {
+                    walk.walker.begin(walk.start);
+                    // Of an instruction that cannot be finished the accesses are known all the same.
+                    let _ = walk.walker.step(&mut walk.memory, &mut walk.code);
+                    Ok(walk.walker.accesses().to_vec())
+                });
+                made.is_ok_and(|made| made == accesses)
             }
             Walked::Missed => false,
             Walked::Lost => return None,
@@ -205,24 +185,15 @@ impl Checks {
     pub fn finish(self) -> Tally {
         self.tally
     }
-
-    fn draw(&mut self, below: usize) -> usize {
-        self.random =
-            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (((self.random >> 32) * below as u64) >> 32) as usize
-    }
 }
 
 /// Walks until the instruction at `ip`, and gives the accesses that makes; `None` if the walk does not come by.
-fn walk_to(
-    ip: u64,
-    walker: &mut Walker,
-    memory: &mut TargetMemory<'_>,
-    code: &mut TargetCode<'_>,
-) -> Result<Option<Vec<Access>>, Reason> {
+fn walk_to(ip: u64, mut walk: Walk<'_>) -> Result<Option<Vec<Access>>, Reason> {
+    let walker = walk.walker;
+    walker.begin(walk.start);
     for _ in 0..LIMIT {
         let is_there = walker.instructions() > 0 && walker.state().rip == ip;
-        let stepped = walker.step(memory, code);
+        let stepped = walker.step(&mut walk.memory, &mut walk.code);
         if is_there && (stepped.is_ok() || !walker.accesses().is_empty()) {
             return Ok(Some(walker.accesses().to_vec()));
         }

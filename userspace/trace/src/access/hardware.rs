@@ -4,24 +4,19 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use waytrace_hw::counter::Inherit;
 use waytrace_hw::sampling::{self, Event, MemorySample, Sampler, SamplingSource, Scope};
-use waytrace_image::process;
-use waytrace_image::symbols::Modules;
 use waytrace_model::access::{AccessTotals, Source};
 
-use super::regions::Regions;
-use super::space::Space;
+use super::places::Places;
 use super::worker::Sampled;
 use super::{Rate, Targets};
 use crate::Error;
+use crate::collect::thread_events;
 
 /// Room for records of each CPU, in bytes: some ten thousand, which a drain comes for 20 times a second.
 const RING_BYTES: usize = 1 << 20;
 /// Accesses that wait to be taken; further ones are dropped and counted.
 const MOST_WAITING: usize = 1 << 18;
-/// Times the threads are looked for until none began meanwhile.
-const ATTEMPTS: usize = 16;
 /// No interrupt of a PMU is timed as the walk's are.
 const NO_COST: &str = "what the samples cost the target is not known";
 
@@ -41,20 +36,6 @@ pub struct Hardware {
     sampler: Sampler,
     rate: sampling::Rate,
     taken: Taken,
-}
-
-/// What is known at the end.
-pub struct Found {
-    /// Accesses that were not taken yet.
-    pub rest: Vec<Sampled>,
-    /// Totals without names of instructions and footprints.
-    pub totals: AccessTotals,
-    /// Samples lost.
-    pub lost: u64,
-    /// Numbers of instructions, by process and address.
-    pub code: HashMap<(u32, u64), u32>,
-    /// Names for them, by process.
-    pub modules: HashMap<u32, Modules>,
 }
 
 impl Hardware {
@@ -92,7 +73,7 @@ impl Hardware {
     /// When the kernel refuses.
     pub fn start(&mut self, tgids: &[u32], start_ns: u64) -> Result<(), Error> {
         self.taken.start_ns = start_ns;
-        self.taken.spaces = tgids.iter().map(|&tgid| (tgid, Space::of(tgid))).collect();
+        self.taken.places = Places::of(tgids);
         Ok(sampling::Sampling::enable(&mut self.sampler)?)
     }
 
@@ -111,16 +92,14 @@ impl Hardware {
 
     /// Tells that a process has mapped code anew, or runs another program.
     pub fn changed(&mut self, tgid: u32) {
-        if let Some(space) = self.taken.spaces.get_mut(&tgid) {
-            space.refresh(tgid);
-        }
+        self.taken.places.changed(tgid);
     }
 
-    /// Ends sampling.
+    /// Ends sampling, and gives accesses not taken yet, totals without footprints, and the number of samples lost.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn finish(mut self) -> Result<Found, Error> {
+    pub fn finish(mut self) -> Result<(Vec<Sampled>, AccessTotals, u64), Error> {
         sampling::Sampling::disable(&mut self.sampler)?;
         self.drain();
         let rest = self.take();
@@ -129,6 +108,7 @@ impl Hardware {
             sampling::Rate::Frequency(hz) => Some(hz as f64),
             sampling::Rate::Period(_) => None,
         };
+        let (regions, code) = taken.places.conclude();
         let unresolved = taken.unresolved.iter().map(|(name, count)| ((*name).to_owned(), *count));
         let totals = AccessTotals {
             source: self.sampler.source().source,
@@ -140,42 +120,21 @@ impl Hardware {
             checked: 0,
             confirmed: 0,
             throttled: taken.throttled,
-            regions: taken.regions.into_regions(),
-            code: Vec::new(),
+            regions,
+            code,
             footprints: Vec::new(),
             null_reason: None,
         };
-        let modules = taken.spaces.into_iter().map(|(tgid, space)| (tgid, space.modules)).collect();
-        Ok(Found { rest, totals, lost: taken.lost, code: taken.code, modules })
+        Ok((rest, totals, taken.lost))
     }
 }
 
-/// Opens the events of all threads. One that began meanwhile has inherited them if its creator had them by then, which
-/// nobody can tell: then all is opened anew.
 fn open_on_threads(wanted: &Precise, targets: Targets<'_>) -> Result<Sampler, Error> {
-    let inherit = match targets.only_tid {
-        Some(_) => Inherit::Nobody,
-        None if targets.follow_forks => Inherit::Processes,
-        None => Inherit::Threads,
-    };
-    let list = || match targets.only_tid {
-        Some(tid) => vec![tid],
-        None => targets.tgids.iter().flat_map(|&tgid| process::threads(tgid).unwrap_or_default()).collect(),
-    };
-    let mut attempt = 1;
-    loop {
-        let tids: Vec<u32> = list();
-        let scope = Scope::Threads { tids: tids.clone(), inherit };
-        let sampler = Sampler::open(wanted.source.clone(), &scope, wanted.rate, RING_BYTES)?;
-        if list().iter().all(|tid| tids.contains(tid)) {
-            return Ok(sampler);
-        }
-        if attempt == ATTEMPTS {
-            tracing::warn!("threads begin faster than they can be listed: some may not be seen");
-            return Ok(sampler);
-        }
-        attempt += 1;
-    }
+    let inherit = thread_events::inherit(targets.only_tid, targets.follow_forks);
+    thread_events::open_on_all(targets.tgids, targets.only_tid, |tids| {
+        let scope = Scope::Threads { tids: tids.iter().copied().collect(), inherit };
+        Ok(Sampler::open(wanted.source.clone(), &scope, wanted.rate, RING_BYTES)?)
+    })
 }
 
 /// What samples have said.
@@ -189,9 +148,7 @@ struct Taken {
     /// Events since the last sample that was kept, by thread.
     passed: HashMap<u32, u64>,
     accesses: Vec<Sampled>,
-    spaces: HashMap<u32, Space>,
-    regions: Regions,
-    code: HashMap<(u32, u64), u32>,
+    places: Places,
     resolved: u64,
     unresolved: BTreeMap<&'static str, u64>,
     kernel_samples: u64,
@@ -244,10 +201,8 @@ impl Taken {
             self.lost += 1;
             return;
         }
-        let space = self.spaces.entry(tgid).or_insert_with(|| Space::of(tgid));
-        access.region = space.find(tgid, sample.address).map(|mapping| self.regions.number(tgid, mapping));
-        let next = self.code.len() as u32;
-        access.code = sample.ip.map(|ip| *self.code.entry((tgid, ip)).or_insert(next));
+        access.region = self.places.region(tgid, sample.address);
+        access.code = sample.ip.map(|ip| self.places.code(tgid, ip));
         self.accesses.push(Sampled { tgid, access });
     }
 }
@@ -305,7 +260,7 @@ mod tests {
         assert!(told.iter().all(|access| access.at_ns == 400 && access.weight == 8));
         assert_eq!((told[0].code, told[1].code), (Some(0), Some(1)));
         assert_eq!((told[0].region, told[1].region), (Some(0), Some(0)));
-        let regions = taken.regions.into_regions();
+        let regions = taken.places.conclude().0;
         let address = &raw const NOT_MUCH as u64;
         assert!((regions[0].start..regions[0].end).contains(&address), "{regions:?}");
     }

@@ -121,7 +121,7 @@ pub struct TargetMemory<'a> {
     /// What may be read.
     pub sight: Sight,
     /// The process has ended.
-    pub gone: bool,
+    pub gone: &'a mut bool,
 }
 
 /// What a walk may read. Most walks need little: what they load decides neither a branch nor an address. So a walk is tried
@@ -194,7 +194,7 @@ impl TargetMemory<'_> {
 
     fn why(&mut self, address: u64, error: &std::io::Error) -> Unreadable {
         if error.raw_os_error() == Some(libc::ESRCH) {
-            self.gone = true;
+            *self.gone = true;
             return Unreadable::Unmapped;
         }
         // The kernel says that there is nothing. If there was, it has gone since the sample, and may have held anything.
@@ -256,6 +256,7 @@ pub(super) mod tests {
     #[test]
     fn captured_memory_comes_before_the_processs_own() {
         const STACK: usize = REGISTERS * LINES_PER_REGISTER;
+        let mut gone = false;
         let (mut cache, space) = (LineCache::default(), Space::default());
         cache.begin(&capture(1 << 6 | 1 << STACK | 1 << (STACK + 1) | 1 << 60));
         let mut memory = TargetMemory {
@@ -263,7 +264,7 @@ pub(super) mod tests {
             cache: &mut cache,
             space: &space,
             sight: Sight::Process,
-            gone: false,
+            gone: &mut gone,
         };
         let mut bytes = [0; 4];
         memory.read(0x30_0020, &mut bytes).unwrap();
@@ -275,7 +276,7 @@ pub(super) mod tests {
         assert_eq!(bytes, [0xaa; 4]);
         // What was not captured is asked of a process that does not exist.
         assert_eq!(memory.read(0x40_0040, &mut bytes), Err(Unreadable::Unmapped));
-        assert!(memory.gone);
+        assert!(*memory.gone);
         assert_eq!(cache.wanted().collect::<Vec<_>>(), [(0x40_0000 / 64, &[0xaa; LINE_BYTES])]);
         cache.begin(&capture(0));
         let mut memory = TargetMemory {
@@ -283,7 +284,7 @@ pub(super) mod tests {
             cache: &mut cache,
             space: &space,
             sight: Sight::Process,
-            gone: false,
+            gone: &mut gone,
         };
         assert!(memory.read(0x30_0020, &mut bytes).is_err(), "the walk before has left it");
     }
@@ -292,10 +293,16 @@ pub(super) mod tests {
     fn what_was_not_captured_is_unknown_at_first_sight() {
         let own = std::process::id();
         let data = [7_u8; 256];
+        let mut gone = false;
         let (mut cache, space) = (LineCache::default(), Space::of(own));
         cache.begin(&capture(0));
-        let mut memory =
-            TargetMemory { tgid: own, cache: &mut cache, space: &space, sight: Sight::Captured, gone: false };
+        let mut memory = TargetMemory {
+            tgid: own,
+            cache: &mut cache,
+            space: &space,
+            sight: Sight::Captured,
+            gone: &mut gone,
+        };
         let mut bytes = [0; 8];
         let address = data.as_ptr() as u64 + 64;
         assert_eq!(memory.read(address, &mut bytes), Err(Unreadable::Unknown));
@@ -311,10 +318,16 @@ pub(super) mod tests {
     fn a_process_is_read_across_lines_and_what_is_not_mapped_is_told_from_what_cannot_be_read() {
         let own = std::process::id();
         let data: Vec<u8> = (0..=255).cycle().take(3 * CHUNK_BYTES).collect();
+        let mut gone = false;
         let (mut cache, space) = (LineCache::default(), Space::of(own));
         cache.begin(&capture(0));
-        let mut memory =
-            TargetMemory { tgid: own, cache: &mut cache, space: &space, sight: Sight::Process, gone: false };
+        let mut memory = TargetMemory {
+            tgid: own,
+            cache: &mut cache,
+            space: &space,
+            sight: Sight::Process,
+            gone: &mut gone,
+        };
         let mut bytes = [0; 64];
         for from in [0, 1, 63, 200, 250, 600] {
             memory.read(data.as_ptr() as u64 + from as u64, &mut bytes).unwrap();
@@ -322,6 +335,6 @@ pub(super) mod tests {
         }
         assert_eq!(memory.read(0x1000, &mut bytes), Err(Unreadable::Unmapped));
         assert_eq!(memory.read(u64::MAX - 10, &mut bytes), Err(Unreadable::Unmapped));
-        assert!(!memory.gone);
+        assert!(!*memory.gone);
     }
 }

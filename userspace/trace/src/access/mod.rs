@@ -21,9 +21,11 @@
 mod blocks;
 mod check;
 mod code;
+mod emulator;
 mod hardware;
 mod hot;
 mod memory;
+mod places;
 mod rate;
 mod reach;
 mod regions;
@@ -32,12 +34,8 @@ mod space;
 mod walk;
 mod worker;
 
-use std::collections::{BTreeMap, HashMap};
-
-use waytrace_image::symbols::{Modules, Symbolizer};
-use waytrace_model::access::{Access, AccessTotals, Code};
+use waytrace_model::access::{Access, AccessTotals};
 use waytrace_model::collector::Status;
-use waytrace_model::stack::Frame;
 
 use hardware::Hardware;
 pub use hardware::Precise;
@@ -214,9 +212,8 @@ impl Accesses {
                 (rest, totals, dropped, Some(cost_ns))
             }
             Collector::Hardware(hardware) => {
-                let found = hardware.finish()?;
-                let code = names(&found.code, &found.modules);
-                (found.rest, AccessTotals { code, ..found.totals }, found.lost, None)
+                let (rest, totals, lost) = hardware.finish()?;
+                (rest, totals, lost, None)
             }
         };
         let rest = joined(&mut self.blocks, rest, true);
@@ -244,28 +241,6 @@ pub struct Finished {
     pub dropped: u64,
     /// CPU time it took from the targets, in nanoseconds; `None` where nobody knows.
     pub cost_ns: Option<f64>,
-}
-
-/// Frames of all instructions that accessed memory.
-fn names(numbers: &HashMap<(u32, u64), u32>, modules: &HashMap<u32, Modules>) -> Vec<Code> {
-    let mut by_process: BTreeMap<u32, Vec<(u64, u32)>> = BTreeMap::new();
-    for (&(tgid, ip), &id) in numbers {
-        by_process.entry(tgid).or_default().push((ip, id));
-    }
-    let mut symbolizer = Symbolizer::default();
-    let mut named = HashMap::new();
-    for (tgid, mut places) in by_process {
-        places.sort_unstable();
-        let addresses: Vec<u64> = places.iter().map(|(ip, _)| *ip).collect();
-        let Some(modules) = modules.get(&tgid) else { continue };
-        for ((ip, id), frames) in places.into_iter().zip(symbolizer.symbolise(modules, &addresses)) {
-            let unknown = || vec![Frame { offset: ip, ..Frame::default() }];
-            named.insert(id, if frames.is_empty() { unknown() } else { frames });
-        }
-    }
-    let mut code: Vec<Code> = named.into_iter().map(|(id, frames)| Code { id, frames }).collect();
-    code.sort_unstable_by_key(|code| code.id);
-    code
 }
 
 /// Now, as captures tell the time.

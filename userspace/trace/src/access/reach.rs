@@ -90,14 +90,14 @@ impl Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     /// Mean reach after a while, where a walk takes `ns` an access, and of `per_million` accesses one is unknown, and
     /// `changed` have changed, at 400 walks a second: each may take 40 us.
     fn rest(ns: f64, per_million: f64, changed: f64) -> f64 {
-        let (mut reach, mut random, mut sum) = (Reach::new(400.0), 1_u64, 0.0);
+        let (mut reach, mut random, mut sum) = (Reach::new(400.0), Random::from_seed(1), 0.0);
         let mut fails = |reach: &Reach, per_million: f64| {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let uniform = (random >> 11) as f64 / (1_u64 << 53) as f64;
+            let uniform = random.below(1 << 32) as f64 / (1_u64 << 32) as f64;
             uniform < f64::from(reach.accesses()) / 2.0 * per_million / 1e6
         };
         for walk in 0..100_000_u32 {

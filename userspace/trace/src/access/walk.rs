@@ -6,7 +6,7 @@ use waytrace_model::access::{AccessTotals, Source};
 
 use super::rate::{self, Rate, TickCost};
 use super::worker::{Sampled, Worker};
-use super::{Targets, check, names};
+use super::{Targets, check};
 use crate::Error;
 use crate::collect::thread_events::{ThreadEvents, Wanted};
 use crate::kernel::Kernel;
@@ -127,7 +127,7 @@ impl Walk {
         let cost_ns = self.pace.cost.bare_ns * (user + kernel + dropped) as f64
             + capture_ns as f64
             + f64::from(walked.checks.armed) * check::COST_NS;
-        let code = names(&walked.code, &walked.modules);
+        let (regions, code) = walked.places.conclude();
         let totals = AccessTotals {
             source: Source::ForwardWalk,
             rate_hz: Some(self.pace.first_hz / f64::from(weight)),
@@ -138,14 +138,14 @@ impl Walk {
             checked: walked.checks.compared,
             confirmed: walked.checks.confirmed,
             throttled: self.pace.held_back(taken, cpu_ns),
-            regions: walked.regions,
+            regions,
             code,
             footprints: Vec::new(),
             null_reason: None,
         };
         tracing::debug!(pace = ?self.pace, ?ticks, cost_ns, checks = ?walked_checks, "sampled");
         tracing::debug!(totals.samples, totals.resolved, unresolved = ?totals.unresolved, totals.checked, totals.confirmed, "walks");
-        Ok((rest, totals, dropped, cost_ns))
+        Ok((rest, totals, dropped + walked.dropped, cost_ns))
     }
 }
 

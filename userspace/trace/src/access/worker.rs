@@ -9,23 +9,23 @@ use std::thread::JoinHandle;
 use aya::maps::{HashMap as BpfHashMap, MapData, RingBuf};
 use waytrace_abi::access::{Capture, Hot, RSP, USER_CS, cause};
 use waytrace_abi::pod;
-use waytrace_image::symbols::Modules;
-use waytrace_model::access::{self, AccessKind, Region};
-use waytrace_walk::{Kind, Reason, State, Walker};
+use waytrace_model::access::{self, AccessKind};
+use waytrace_walk::{End, Kind, Limit, Reason};
 
 use super::check::{Checks, Passed, Tally};
-use super::code::{Files, TargetCode, is_code};
+use super::code::is_code;
+use super::emulator::{Emulator, Stopped};
 use super::hot::HotLines;
-use super::memory::{LineCache, Sight, TargetMemory};
+use super::memory::Sight;
 use super::now_ns;
+use super::places::Places;
 use super::reach::Reach;
-use super::regions::Regions;
-use super::space::Space;
 use crate::Error;
 use crate::kernel::{Kernel, Plain, sys};
+use crate::random::Random;
 
 /// Instructions walked at most.
-const MOST_INSTRUCTIONS: u32 = 40_000;
+const LIMIT: Limit = Limit { instructions: 40_000 };
 /// Rate up to which the thread runs before others: it then takes a few percent of a CPU at most.
 const FIRST_HZ: f64 = 1_000.0;
 /// How long the thread sleeps when nothing wakes it: it looks after checks that never end.
@@ -66,12 +66,10 @@ pub struct Walked {
     pub resolved: u64,
     /// The others, by reason.
     pub unresolved: BTreeMap<&'static str, u64>,
-    /// Mappings accessed.
-    pub regions: Vec<Region>,
-    /// Numbers of instructions, by process and address.
-    pub code: HashMap<(u32, u64), u32>,
-    /// Names for them, by process.
-    pub modules: HashMap<u32, Modules>,
+    /// Accesses that were not taken in time.
+    pub dropped: u64,
+    /// What was accessed, and by what.
+    pub places: Places,
     /// How checks went.
     pub checks: Tally,
 }
@@ -92,15 +90,11 @@ impl Worker {
             rate_hz,
             wake: theirs,
             start_ns,
-            walker: Walker::default(),
-            cache: LineCache::default(),
-            // Opening a target's files takes its time; samples do not wait for that.
-            spaces: tgids.iter().map(|&tgid| (tgid, Space::of(tgid))).collect(),
+            emulator: Emulator::default(),
+            places: Places::of(tgids),
             hot: HashMap::new(),
             hot_lines: kernel.take_access_hot()?,
-            files: Files::default(),
-            regions: Regions::default(),
-            random: start_ns | 1,
+            random: Random::default(),
             reach: Reach::new(rate_hz),
             checks: Checks::new(kernel)?,
             path: Vec::new(),
@@ -134,14 +128,11 @@ impl Worker {
     }
 
     /// Waits for the samples in the ring, and returns the accesses not taken yet and the rest.
-    pub fn finish(mut self) -> (Vec<Sampled>, Walked) {
+    pub fn finish(self) -> (Vec<Sampled>, Walked) {
         self.shared.stop.store(true, Ordering::Release);
         sys::signal_event_fd(self.wake.as_fd());
-        let rest = self.take();
         let walked = self.thread.join().unwrap_or_default();
-        let mut all = rest;
-        all.append(&mut lock(&self.shared.accesses));
-        (all, walked)
+        (std::mem::take(&mut *lock(&self.shared.accesses)), walked)
     }
 }
 
@@ -156,14 +147,11 @@ struct Walks {
     rate_hz: f64,
     wake: OwnedFd,
     start_ns: u64,
-    walker: Walker,
-    cache: LineCache,
-    spaces: HashMap<u32, Space>,
+    emulator: Emulator,
+    places: Places,
     hot: HashMap<u32, HotLines>,
     hot_lines: BpfHashMap<MapData, u32, Plain<Hot>>,
-    files: Files,
-    regions: Regions,
-    random: u64,
+    random: Random,
     reach: Reach,
     checks: Checks,
     /// Instructions of the walk under way, where it may be checked.
@@ -184,9 +172,7 @@ impl Walks {
             // The flag is read first: what was in the ring when it was set is still walked.
             let stop = self.shared.stop.load(Ordering::Acquire);
             for tgid in std::mem::take(&mut *lock(&self.shared.changed)) {
-                if let Some(space) = self.spaces.get_mut(&tgid) {
-                    space.refresh(tgid);
-                }
+                self.places.changed(tgid);
             }
             while let Some(capture) = self.ring.next().map(|item| pod::read::<Capture>(&item)) {
                 if let Some(capture) = capture {
@@ -197,12 +183,11 @@ impl Walks {
                 break;
             }
             self.checks.expire(now_ns());
-            sys::wait_readable(&[self.ring.as_raw_fd(), self.wake.as_raw_fd()], SLEEP_MS);
+            sys::wait_readable([self.ring.as_raw_fd(), self.wake.as_raw_fd()], SLEEP_MS);
         }
         tracing::debug!(reach = self.reach.accesses(), "walks went");
-        self.walked.regions = self.regions.into_regions();
+        self.walked.places = self.places;
         self.walked.checks = self.checks.finish();
-        self.walked.modules = self.spaces.into_iter().map(|(tgid, space)| (tgid, space.modules)).collect();
         self.walked
     }
 
@@ -213,13 +198,12 @@ impl Walks {
         match capture.cause {
             cause::TICK => self.sample(capture),
             cause::CHECK_FIRST => {
-                let space = self.spaces.entry(capture.tgid).or_insert_with(|| Space::of(capture.tgid));
-                self.checks.first(capture, &mut self.walker, &mut self.cache, space, &mut self.files);
+                let space = self.places.space(capture.tgid);
+                self.checks.first(capture, &mut self.emulator, space);
             }
             cause::CHECK_SECOND => {
-                let space = self.spaces.entry(capture.tgid).or_insert_with(|| Space::of(capture.tgid));
-                let (walker, cache, files) = (&mut self.walker, &mut self.cache, &mut self.files);
-                if let Some(agrees) = self.checks.second(capture, walker, cache, space, files) {
+                let space = self.places.space(capture.tgid);
+                if let Some(agrees) = self.checks.second(capture, &mut self.emulator, space) {
                     self.reach.checked(agrees);
                 }
             }
@@ -238,6 +222,8 @@ impl Walks {
                 let mut accesses = lock(&self.shared.accesses);
                 if accesses.len() < MOST_WAITING {
                     accesses.push(Sampled { tgid: capture.tgid, access });
+                } else {
+                    self.walked.dropped += 1;
                 }
             }
             Err(reason) => *self.walked.unresolved.entry(reason).or_default() += 1,
@@ -250,31 +236,30 @@ impl Walks {
             return Err("compat_code");
         }
         let tgid = capture.tgid;
-        let k = 1 + self.draw(self.reach.accesses());
+        let k = 1 + self.random.below(self.reach.accesses().into()) as u32;
         let checking = self.checks.is_due(capture.at_ns);
-        let space = self.spaces.entry(tgid).or_insert_with(|| Space::of(tgid));
-        if let Some(stack) = space.find(tgid, capture.general[RSP]) {
-            self.regions.is_stack_of(tgid, capture.tid, stack);
-        }
+        self.places.runs_on(tgid, capture.tid, capture.general[RSP]);
+        let space = self.places.space(tgid);
         if !is_code(space, tgid, capture.ip) {
             return Err("unreadable_code");
         }
-        let space = &*space;
-        self.cache.begin(capture);
-        let mut code = TargetCode { tgid, modules: &space.modules, files: &mut self.files };
-        let (mut ended, mut gone) = (Err(Reason::BudgetExceeded), false);
-        for sight in Sight::ALL {
-            let mut memory = TargetMemory { tgid, cache: &mut self.cache, space, sight, gone: false };
-            self.path.clear();
-            self.walker.begin(&state(capture));
-            let path = checking.then_some(&mut self.path);
-            ended = follow(&mut self.walker, &mut memory, &mut code, k, path);
-            gone = memory.gone;
-            if !ended.is_err_and(|reason| sight.is_too_little(reason)) {
-                break;
+        let path = &mut self.path;
+        let walked = self.emulator.walk(capture, space, &Sight::ALL, |mut walk| {
+            path.clear();
+            let mut found = None;
+            let (memory, code) = (&mut walk.memory, &mut walk.code);
+            let end = walk.walker.walk_by(walk.start, memory, code, k, LIMIT, |ip, accesses| {
+                found = accesses.last().copied();
+                if checking {
+                    path.push(Passed { ip, accesses: found.is_some() });
+                }
+            });
+            match end {
+                End::Reached => found.ok_or(Reason::BudgetExceeded),
+                End::Unresolved(reason) => Err(reason),
             }
-        }
-        if let Some(hot) = self.hot.entry(tgid).or_default().learn(self.cache.wanted())
+        });
+        if let Some(hot) = self.hot.entry(tgid).or_default().learn(self.emulator.wanted())
             && let Err(error) = self.hot_lines.insert(tgid, Plain(hot), 0)
         {
             tracing::debug!(tgid, %error, "its hot lines are not captured");
@@ -282,10 +267,10 @@ impl Walks {
         if checking {
             self.checks.begin(capture, &self.path);
         }
-        match ended {
+        match walked {
             Ok(found) => self.access(capture, &found),
-            Err(_) if gone => Err("target_gone"),
-            Err(reason) => Err(reason.name()),
+            Err(Stopped::TargetGone) => Err("target_gone"),
+            Err(Stopped::At(reason)) => Err(reason.name()),
         }
     }
 
@@ -295,12 +280,9 @@ impl Walks {
         found: &waytrace_walk::Access,
     ) -> Result<access::Access, &'static str> {
         let tgid = capture.tgid;
-        let space = self.spaces.entry(tgid).or_default();
         // An address the process has not mapped is no access it will make.
-        let mapping = space.find(tgid, found.address).ok_or("unmapped_address")?;
-        let region = self.regions.number(tgid, mapping);
-        let next = self.walked.code.len() as u32;
-        let code = *self.walked.code.entry((tgid, found.ip)).or_insert(next);
+        let region = self.places.region(tgid, found.address).ok_or("unmapped_address")?;
+        let code = self.places.code(tgid, found.ip);
         Ok(access::Access {
             at_ns: capture.at_ns - self.start_ns,
             tid: capture.tid,
@@ -318,44 +300,4 @@ impl Walks {
             precise: None,
         })
     }
-
-    /// Uniform in 0..below.
-    fn draw(&mut self, below: u32) -> u32 {
-        self.random =
-            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (((self.random >> 32) * u64::from(below)) >> 32) as u32
-    }
-}
-
-/// Walks to the `k`-th access, and keeps what it comes by.
-fn follow(
-    walker: &mut Walker,
-    memory: &mut TargetMemory<'_>,
-    code: &mut TargetCode<'_>,
-    k: u32,
-    mut path: Option<&mut Vec<Passed>>,
-) -> Result<waytrace_walk::Access, Reason> {
-    let mut left = k as usize;
-    for _ in 0..MOST_INSTRUCTIONS {
-        let ip = walker.state().rip;
-        let step = walker.step(memory, code);
-        let accesses = walker.accesses();
-        if let Some(path) = &mut path {
-            path.push(Passed { ip, accesses: !accesses.is_empty() });
-        }
-        // An instruction's accesses count even if it cannot be finished: their addresses are known.
-        if let Some(found) = accesses.get(left - 1) {
-            return Ok(*found);
-        }
-        left -= accesses.len();
-        step?;
-    }
-    Err(Reason::BudgetExceeded)
-}
-
-/// What a capture says of the registers.
-pub fn state(capture: &Capture) -> State {
-    let mut state = State::captured(capture.general, capture.ip, capture.flags);
-    state.fs_base = (capture.fs_base != 0).then_some(capture.fs_base);
-    state
 }

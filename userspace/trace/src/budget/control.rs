@@ -14,6 +14,7 @@ use super::{Shared, Timed};
 use crate::calibrate::Costs;
 use crate::kernel::{Counts, TotalsReader};
 use crate::probes::{Placed, Plan, Prober, Reaper, Scope};
+use crate::random::Random;
 use crate::{Error, clock};
 
 /// Mean time between the starts of two windows.
@@ -40,7 +41,7 @@ pub struct Controller {
     costs: Costs,
     /// What traps cost in the target over what they cost in calibration, as far as is known.
     factors: Factors,
-    random: u64,
+    random: Random,
     /// CPU time the probes may still take from the target.
     tokens_ns: f64,
     /// Cost of the probes per time they were in place, in the last window.
@@ -65,7 +66,7 @@ impl Controller {
             budget_ratio: budget_pct / 100.0,
             costs,
             factors: Factors::CALIBRATED,
-            random: clock::monotonic_ns() | 1,
+            random: Random::default(),
             tokens_ns: 0.0,
             cost_rate: None,
             booked: None,
@@ -80,17 +81,10 @@ impl Controller {
             if let Some(length_ns) = self.affordable_ns() {
                 self.window(shared, &plans, length_ns)?;
             }
-            let pause_ns = PERIOD_NS / 2 + self.draw(PERIOD_NS);
+            let pause_ns = PERIOD_NS / 2 + self.random.below(PERIOD_NS);
             std::thread::park_timeout(Duration::from_nanos(pause_ns));
         }
         Ok(())
-    }
-
-    /// Uniform in 0..below.
-    fn draw(&mut self, below: u64) -> u64 {
-        self.random =
-            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((u128::from(self.random >> 32) * u128::from(below)) >> 32) as u64
     }
 
     /// Books what the target earned and what the probes cost since the last time, whenever they cost it: also while
@@ -117,7 +111,7 @@ impl Controller {
     fn window(&mut self, shared: &Shared, plans: &[(u32, Plan)], length_ns: u64) -> Result<(), Error> {
         type Side = (Kind, fn(&Plan) -> Plan);
         let (allocs, frees): (Side, Side) = ((Kind::Allocs, Plan::allocs), (Kind::Frees, Plan::frees));
-        let (first, last) = if self.draw(2) == 0 { (allocs, frees) } else { (frees, allocs) };
+        let (first, last) = if self.random.below(2) == 0 { (allocs, frees) } else { (frees, allocs) };
         let part_ns = length_ns / PARTS;
         let start = self.read()?;
         let early = self.place(plans, first.1)?;

@@ -3,11 +3,11 @@
 //! Threads that begin later inherit the event from their creator, so that none is missed and nobody has to be quick.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::os::fd::OwnedFd;
 
 use waytrace_hw::counter::{Counter, Inherit, open_on_thread};
 use waytrace_hw::events::PerfAttr;
+use waytrace_image::process;
 
 use super::perf::borrow;
 use crate::Error;
@@ -45,23 +45,13 @@ impl ThreadEvents {
     /// # Errors
     /// When the event cannot be opened, or the kernel refuses the program.
     pub fn start(kernel: &mut Kernel, wanted: Wanted<'_>) -> Result<Self, Error> {
-        let mut events = Self::default();
-        let list = || wanted.only_tid.map_or_else(|| threads(wanted.tgids), |tid| BTreeSet::from([tid]));
-        for attempt in 1.. {
-            let tids = list();
-            events.samplers.clear();
-            for &tid in &tids {
+        let mut events = open_on_all(wanted.tgids, wanted.only_tid, |tids| {
+            let mut events = Self::default();
+            for &tid in tids {
                 events.open(kernel, wanted, tid)?;
             }
-            // One that began meanwhile has inherited the event if its creator had it by then: nobody can tell.
-            if list().is_subset(&tids) {
-                break;
-            }
-            if attempt == ATTEMPTS {
-                tracing::warn!("threads begin faster than they can be listed: some may not be seen");
-                break;
-            }
-        }
+            Ok(events)
+        })?;
         for (_, sampler) in &mut events.samplers {
             sampler.enable().map_err(Error::syscall(format!("starting event `{}`", wanted.attr.name())))?;
         }
@@ -69,11 +59,7 @@ impl ThreadEvents {
     }
 
     fn open(&mut self, kernel: &mut Kernel, wanted: Wanted<'_>, tid: u32) -> Result<(), Error> {
-        let inherit = match wanted.only_tid {
-            Some(_) => Inherit::Nobody,
-            None if wanted.follow_forks => Inherit::Processes,
-            None => Inherit::Threads,
-        };
+        let inherit = inherit(wanted.only_tid, wanted.follow_forks);
         let sampler = match open_on_thread(wanted.attr, tid, wanted.period, inherit) {
             Err(waytrace_hw::Error::PerfOpen { source, .. })
                 if source.raw_os_error() == Some(libc::ESRCH) =>
@@ -88,10 +74,44 @@ impl ThreadEvents {
     }
 }
 
+/// Who else has the events of a target's threads.
+pub fn inherit(only_tid: Option<u32>, follow_forks: bool) -> Inherit {
+    match only_tid {
+        Some(_) => Inherit::Nobody,
+        None if follow_forks => Inherit::Processes,
+        None => Inherit::Threads,
+    }
+}
+
+/// Opens something that threads inherit for all threads of processes, or for `only_tid`. One that began meanwhile has
+/// inherited it if its creator had it by then, which nobody can tell: then all is opened anew.
+///
+/// # Errors
+/// Those of `open`.
+pub fn open_on_all<T>(
+    tgids: &[u32],
+    only_tid: Option<u32>,
+    mut open: impl FnMut(&BTreeSet<u32>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let list = || only_tid.map_or_else(|| threads(tgids), |tid| BTreeSet::from([tid]));
+    let mut attempt = 1;
+    loop {
+        let tids = list();
+        let opened = open(&tids)?;
+        if list().is_subset(&tids) {
+            return Ok(opened);
+        }
+        if attempt == ATTEMPTS {
+            tracing::warn!("threads begin faster than they can be listed: some may not be seen");
+            return Ok(opened);
+        }
+        attempt += 1;
+    }
+}
+
 /// Threads of processes, now. A process that has gone has none.
 fn threads(tgids: &[u32]) -> BTreeSet<u32> {
-    let tasks = tgids.iter().filter_map(|tgid| fs::read_dir(format!("/proc/{tgid}/task")).ok());
-    tasks.flatten().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+    tgids.iter().flat_map(|&tgid| process::threads(tgid).unwrap_or_default()).collect()
 }
 
 #[cfg(test)]

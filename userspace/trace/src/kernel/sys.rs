@@ -323,9 +323,8 @@ pub fn signal_event_fd(fd: BorrowedFd<'_>) {
 }
 
 /// Waits until one of them is readable, or for so many milliseconds.
-pub fn wait_readable(fds: &[RawFd], timeout_ms: libc::c_int) {
-    let mut polled: Vec<libc::pollfd> =
-        fds.iter().map(|&fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 }).collect();
+pub fn wait_readable<const N: usize>(fds: [RawFd; N], timeout_ms: libc::c_int) {
+    let mut polled = fds.map(|fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
     // SAFETY: an array of the length given. An interrupted wait is a short one.
     let _ = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, timeout_ms) };
 }
