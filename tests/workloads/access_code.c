@@ -126,9 +126,12 @@ static void rep_prepare(void) {
 }
 
 SITE static void rep_round(void) {
+    /* In registers: read again for each of the short reps, the three pointers would be 3 % of all accesses. */
+    const char *const sources = source;
+    char *const targets = target, *const clears = cleared;
     for (u64 i = 0; i < REP_BYTES; i += 8 * REP_WORDS) {
-        const void *from = source + i;
-        void *to = target + i, *clear = cleared + i;
+        const void *from = sources + i;
+        void *to = targets + i, *clear = clears + i;
         u64 words = REP_WORDS;
         __asm__ volatile("rep movsq" : "+S"(from), "+D"(to), "+c"(words) : : "memory");
         words = REP_WORDS;
