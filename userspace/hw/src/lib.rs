@@ -9,6 +9,7 @@
 
 pub mod breakpoint;
 pub mod capabilities;
+pub mod catalogue;
 pub mod counter;
 mod error;
 pub mod events;

@@ -7,7 +7,7 @@ mod attr;
 mod core_events;
 mod defaults;
 mod modifiers;
-mod names;
+pub(crate) mod names;
 mod resolve;
 pub(crate) mod suggest;
 
