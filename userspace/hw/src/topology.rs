@@ -3,7 +3,7 @@
 //! Source: `Documentation/admin-guide/cputopology.rst`, `Documentation/ABI/stable/sysfs-devices-node`.
 
 use serde::Serialize;
-use waytrace_model::run::Host;
+use waytrace_model::run::{self, Host};
 
 use crate::{Error, Root, pmu};
 
@@ -128,6 +128,10 @@ pub fn host(root: &Root) -> Host {
         microcode: cpuinfo_field(&cpuinfo, "microcode").map(str::to_owned),
         cpus_online: cpus_online(root).map_or(0, |cpus| cpus.len() as u32),
         memory_bytes: meminfo_bytes(&text("proc/meminfo"), "MemTotal").unwrap_or(0),
+        numa_nodes: numa_nodes(root)
+            .into_iter()
+            .map(|node| run::NumaNode { id: node.id, cpus: node.cpus })
+            .collect(),
         hypervisor: hypervisor(root, &cpuinfo),
         pmus: pmu::names(root),
         waytrace_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -195,6 +199,8 @@ mod tests {
         let nodes = numa_nodes(&tree.root);
         assert_eq!((nodes[0].cpus.len(), nodes[0].memory_bytes), (4, Some(1024 * 1024)));
         assert_eq!((nodes[1].cpus.len(), nodes[1].memory_bytes), (0, None));
+        let kept: Vec<_> = host.numa_nodes.iter().map(|node| (node.id, node.cpus.as_slice())).collect();
+        assert_eq!(kept, [(0, &[0, 1, 2, 3][..]), (1, &[][..])]);
     }
 
     #[test]

@@ -85,7 +85,7 @@ pub struct RegionReport {
     pub huge_bytes: Option<u64>,
     /// NUMA node that holds most of it, where known.
     pub node: Option<u32>,
-    /// Weighted accesses from CPUs of another node than `node`, where that is known.
+    /// Weighted accesses from CPUs of another node than `node`, where both are known; 0 where there is one node only.
     pub remote: Option<u64>,
     /// Mean cycles per load, where the source tells them.
     pub latency_cycles: Option<f64>,

@@ -61,12 +61,24 @@ pub struct Host {
     pub cpus_online: u32,
     /// Memory the kernel manages, in bytes.
     pub memory_bytes: u64,
+    /// NUMA nodes with their CPUs; empty where the kernel knows of none, or the run does not tell.
+    #[serde(default)]
+    pub numa_nodes: Vec<NumaNode>,
     /// Hypervisor, where the CPU says it runs under one.
     pub hypervisor: Option<String>,
     /// PMUs under `/sys/bus/event_source/devices`.
     pub pmus: Vec<String>,
     /// Version of waytrace that took the run.
     pub waytrace_version: String,
+}
+
+/// A NUMA node and who is on it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NumaNode {
+    /// Number of the node.
+    pub id: u32,
+    /// Its CPUs, ascending; none for a memory-only node.
+    pub cpus: Vec<u32>,
 }
 
 /// The process a run was attached to, as found at its start. With several targets this is the first of them.

@@ -6,6 +6,7 @@
 
 mod functions;
 mod lines;
+mod nodes;
 mod regions;
 mod sharing;
 mod sites;
@@ -18,10 +19,12 @@ mod windows;
 use waytrace_model::access::{Access, AccessTotals};
 use waytrace_model::access_report::AccessReport;
 use waytrace_model::allocation::Site;
+use waytrace_model::run::NumaNode;
 
 use crate::interval::SampleSize;
 use functions::Functions;
 use lines::Lines;
+use nodes::ByCpu;
 use regions::Regions;
 use sites::Sites;
 use spaces::Spaces;
@@ -37,6 +40,7 @@ pub struct Summary {
     size: SampleSize,
     lines: Lines,
     regions: Regions,
+    by_cpu: ByCpu,
     functions: Functions,
     sites: Sites,
 }
@@ -48,6 +52,7 @@ impl Summary {
         self.size.add(access.weight);
         self.lines.add(access);
         self.regions.add(access);
+        self.by_cpu.add(access);
         self.functions.add(access);
         self.sites.add(access);
     }
@@ -57,12 +62,17 @@ impl Summary {
         self.size.samples()
     }
 
-    /// Everything derived from the samples. Keys `totals` and `sites` do not name are counted, but in no list.
-    pub fn finish(self, totals: &AccessTotals, sites: &[Site]) -> AccessReport {
+    /// Everything derived from the samples, on a machine with these `nodes`. Keys `totals` and `sites` do not name are
+    /// counted, but in no list.
+    pub fn finish(self, totals: &AccessTotals, sites: &[Site], nodes: &[NumaNode]) -> AccessReport {
         let spaces = Spaces::of(&totals.regions);
         let seen = self.lines.seen(&spaces);
         let merged = self.sites.merged(sites, &totals.footprints);
         let sharing = sharing::suspects(&self.lines, &seen.shared, &totals.regions, &self.sites, sites);
+        let remote = self.by_cpu.remote(&totals.regions, nodes);
+        let (regions, no_remote) = self.regions.report(&totals.regions, &seen.by_region, &remote);
+        let reasons = totals.null_reason.clone().into_iter().chain(nodes::null_reason(no_remote, nodes));
+        let null_reason = reasons.reduce(|all, more| format!("{all}; {more}"));
         let tiers = tiers::steps(&totals.regions, &self.regions, &merged, self.all.total(), self.size);
         AccessReport {
             source: totals.source,
@@ -78,12 +88,12 @@ impl Summary {
             loads: self.all.loads,
             stores: self.all.stores,
             working_set: seen.all,
-            regions: self.regions.report(&totals.regions, &seen.by_region),
+            regions,
             sites: sites::report(&merged),
             functions: self.functions.report(&totals.code),
             sharing,
             tiers,
-            null_reason: totals.null_reason.clone(),
+            null_reason,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use waytrace_model::access::{Access, AccessKind, Region};
 use waytrace_model::access_report::{RegionReport, WorkingSet};
 
+use super::nodes::Remote;
 use super::sums::Sums;
 use super::table::Table;
 
@@ -42,8 +43,13 @@ impl Regions {
         self.0.get(&region).map_or_else(Sums::default, |of_region| of_region.sums)
     }
 
-    /// Most accessed first. Which node a CPU belongs to is not stored, so nothing is said of remote accesses.
-    pub(super) fn report(&self, regions: &[Region], seen: &Table<u32, WorkingSet>) -> Vec<RegionReport> {
+    /// Most accessed first; and of how many that were accessed remote accesses are not known.
+    pub(super) fn report(
+        &self,
+        regions: &[Region],
+        seen: &Table<u32, WorkingSet>,
+        remote: &Remote,
+    ) -> (Vec<RegionReport>, usize) {
         let mut reports: Vec<RegionReport> = regions
             .iter()
             .map(|region| {
@@ -59,7 +65,7 @@ impl Regions {
                     resident_bytes: region.resident_bytes,
                     huge_bytes: region.huge_bytes,
                     node: region.node,
-                    remote: None,
+                    remote: remote.get(&region.id).map(|part| part.of(made.sums.total())),
                     latency_cycles: made.latency.value(),
                 }
             })
@@ -67,7 +73,9 @@ impl Regions {
         reports.sort_by_key(|region| {
             (Reverse(region.loads.saturating_add(region.stores)), region.tgid, region.start)
         });
-        reports
+        let unknown = |region: &&RegionReport| region.remote.is_none() && region.loads.max(region.stores) > 0;
+        let no_remote = reports.iter().filter(unknown).count();
+        (reports, no_remote)
     }
 }
 

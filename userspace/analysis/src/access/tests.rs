@@ -8,6 +8,7 @@ use waytrace_model::stack::Frame;
 
 use super::*;
 
+mod nodes;
 mod oracle;
 mod sharing;
 mod tiers;
@@ -84,7 +85,7 @@ pub(super) fn totals() -> AccessTotals {
 pub(super) fn report(accesses: &[Access], totals: &AccessTotals, sites: &[Site]) -> AccessReport {
     let mut summary = Summary::default();
     accesses.iter().for_each(|access| summary.add(access));
-    summary.finish(totals, sites)
+    summary.finish(totals, sites, &[])
 }
 
 #[test]

@@ -14,7 +14,7 @@ use waytrace_model::report::{
     AllocationReport, CounterTotal, PhaseTotals, RunReport, RunSummary, SCHEMA_VERSION, SiteReport,
     TargetReport, ThreadReport,
 };
-use waytrace_model::run::{EndedBy, Host, Window};
+use waytrace_model::run::{EndedBy, Host, NumaNode, Window};
 use waytrace_model::stack::{Frame, StackQuality};
 
 pub const TGID: u32 = 4242;
@@ -300,6 +300,7 @@ fn host() -> Host {
         microcode: Some("0x1".into()),
         cpus_online: 2,
         memory_bytes: 24 << 30,
+        numa_nodes: vec![NumaNode { id: 0, cpus: vec![0, 1] }],
         hypervisor: Some("KVM".into()),
         pmus: vec!["software".into(), "msr".into(), "breakpoint".into()],
         waytrace_version: "0.1.0".into(),

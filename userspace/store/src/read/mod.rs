@@ -87,7 +87,9 @@ fn report_of(
     let end = epilogue::end(connection, run)?;
     let allocations = allocations::report(connection, row, &named.sites, end.as_ref())?;
     let by_thread = allocations::by_thread(allocations.as_ref(), &named.sites);
-    let accesses = accesses::report::report(connection, row, named.accesses.as_ref(), &named.sites, also)?;
+    let host = host(connection, run)?;
+    let known = (named.sites.as_slice(), host.numa_nodes.as_slice());
+    let accesses = accesses::report::report(connection, row, named.accesses.as_ref(), known, also)?;
     let left_data = [
         ("counters", !events.is_empty()),
         ("allocations", allocations.is_some()),
@@ -96,7 +98,7 @@ fn report_of(
     Ok(RunReport {
         schema_version: SCHEMA_VERSION,
         run: summary(connection, row, end.as_ref())?,
-        host: host(connection, run)?,
+        host,
         target: TargetReport {
             threads: target::threads(connection, row, &events, &sums, by_thread.as_ref())?,
             ..target::target(connection, run)?

@@ -2,6 +2,7 @@
 
 use waytrace_model::access::{Access, Code, Region, Source};
 use waytrace_model::access_report::WorkingSet;
+use waytrace_model::run::NumaNode;
 use waytrace_store::{RunId, Store};
 
 use crate::fixture::accesses::{BARE_CODE, HEAP_REGION, PARSE_CODE, STACK_REGION};
@@ -82,6 +83,27 @@ fn the_report_is_made_of_the_samples_and_the_end() {
     let sets: Vec<_> = detail.windows.iter().map(|window| window.working_set).collect();
     assert_eq!(sets, [Some(WorkingSet { pages: 3, lines: 3 }); 5]);
     assert_eq!(store.report(id).unwrap(), detail.report);
+}
+
+/// The heap lies on node 1; five of its accesses come from there, five from node 0. Where the stack lies is not known.
+#[test]
+fn remote_accesses_are_those_of_other_nodes_cpus() {
+    let place = Place::new();
+    let store = place.open();
+    let mut run = fixture::exact("", 5);
+    let one = store.report(record(&store, &run)).unwrap();
+    assert!(one.accesses.unwrap().regions.iter().all(|region| region.remote == Some(0)), "one node");
+    let node = |id| NumaNode { id, cpus: vec![id] };
+    run.header.host.numa_nodes = vec![node(0), node(1)];
+    for batch in &mut run.batches {
+        batch.accesses[1].cpu = Some(1);
+    }
+    let report = store.report(record(&store, &run)).unwrap();
+    assert_eq!(report.host.numa_nodes, run.header.host.numa_nodes);
+    let accesses = report.accesses.unwrap();
+    let remote: Vec<_> = accesses.regions.iter().map(|r| (r.name.as_str(), r.remote)).collect();
+    assert_eq!(remote, [("[stack]", None), ("[heap]", Some(5))]);
+    assert!(accesses.null_reason.unwrap().starts_with("remote accesses of 1 mapping:"));
 }
 
 #[test]

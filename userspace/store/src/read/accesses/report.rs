@@ -5,7 +5,7 @@ use waytrace_analysis::access::Summary;
 use waytrace_model::access::{Access, AccessTotals, Source};
 use waytrace_model::access_report::AccessReport;
 use waytrace_model::allocation::Site;
-use waytrace_model::run::EndedBy;
+use waytrace_model::run::{EndedBy, NumaNode};
 
 use super::super::list::RunRow;
 use super::samples;
@@ -14,12 +14,12 @@ use super::samples;
 const UNFINISHED: &str = "the run has no end record (waytrace was killed): samples are those stored, and their source is \
     concluded from them; regions, functions, sites, and what was sampled and not resolved, were not stored";
 
-/// What the samples come to; `None` where that collector did not run. Every sample is shown to `also`.
+/// What the samples come to, of a machine with these nodes; `None` where that collector did not run. Every sample is shown to `also`.
 pub(in super::super) fn report(
     connection: &Connection,
     run: &RunRow,
     totals: Option<&AccessTotals>,
-    sites: &[Site],
+    (sites, nodes): (&[Site], &[NumaNode]),
     mut also: impl FnMut(&Access),
 ) -> rusqlite::Result<Option<AccessReport>> {
     if totals.is_none() && run.ended_by != EndedBy::Unfinished {
@@ -33,10 +33,10 @@ pub(in super::super) fn report(
         also(&access);
     })?;
     Ok(match totals {
-        Some(totals) => Some(summary.finish(totals, sites)),
+        Some(totals) => Some(summary.finish(totals, sites, nodes)),
         None if summary.samples() > 0 => {
             let totals = of_samples(summary.samples(), precise);
-            Some(summary.finish(&totals, sites))
+            Some(summary.finish(&totals, sites, nodes))
         }
         None => None,
     })
