@@ -42,6 +42,7 @@ fn profile_has_the_options_of_its_contract() {
         "--events",
         "--exact",
         "--min-size",
+        "--max-samples",
         "--detail",
         "--budget",
         "--db",
@@ -55,7 +56,7 @@ fn profile_has_the_options_of_its_contract() {
 /// Mistakes: exit code 2, nothing on stdout, the culprit named on stderr.
 #[test]
 fn mistakes_name_the_culprit() {
-    let mistakes: [(&[&str], &str); 12] = [
+    let mistakes: [(&[&str], &str); 14] = [
         (&["--frobnicate"], "--frobnicate"),
         (&["frobnicate"], "frobnicate"),
         (&["profile", "--frobnicate"], "--frobnicate"),
@@ -66,6 +67,8 @@ fn mistakes_name_the_culprit() {
         (&["profile", "--pid", "1", "--budget", "101%"], "101%"),
         (&["profile", "--pid", "1", "--exact", "--min-size", "4 sheep"], "4 sheep"),
         (&["profile", "--pid", "1", "--collect", "stamps"], "stamps"),
+        (&["profile", "--pid", "1", "--max-samples", "999"], "1000 samples or more; 0 keeps all"),
+        (&["import", "x", "--max-samples", "1k"], "1k"),
         (&["profile", "--pid", "1", "--detail", "everything"], "everything"),
         (&["profile", "--pid", "1", "--comm", "init"], "--comm"),
     ];

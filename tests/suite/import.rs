@@ -29,6 +29,37 @@ fn assert_refused(finished: &Finished, word: &str) {
     assert!(finished.stderr.contains(word), "no `{word}`: {finished:#?}");
 }
 
+/// Twenty thousand stores, each second one by another thread: of a thousand and more that are kept, half are of each. With
+/// 500 or more kept, six standard deviations are 14 %.
+#[test]
+fn a_bound_is_obeyed_if_asked_for() {
+    let folder = TempDir::new().unwrap();
+    let line = |at: u32| {
+        let (tid, us) = (10 + at % 2, at);
+        let address = 0x7f00_0000 + 64 * at;
+        format!(
+            "app 10/{tid} [000]  5.{us:06}000:       7 cpu/mem-stores/P:     {address:x}      401010 fill+0x10 (/opt/a)\n"
+        )
+    };
+    let path = write(folder.path(), "script.txt", &(0..20_000).map(line).collect::<String>());
+    let store = Store::new();
+    for (name, bound) in [("whole", &[][..]), ("part", &["--max-samples", "1000"])] {
+        let made = store.run(&[&["import", &path, "--name", name], bound].concat());
+        assert_eq!(made.code, 0, "{made:#?}");
+    }
+    let kept = |name: &str| store.run(&["show", name, "--json"]).report().accesses.unwrap();
+    let (whole, part) = (kept("whole"), kept("part"));
+    assert_eq!((whole.kept.samples, whole.kept.factor, whole.stores), (20_000, 1, 140_000));
+    assert_eq!((part.samples, part.kept.of, part.kept.stores), (20_000, 20_000, 140_000));
+    assert!(part.kept.samples <= 1000, "{:?}", part.kept);
+    assert_eq!(part.stores, part.kept.samples * 7 * part.kept.factor);
+    let rows = store.run(&["export", "part", "--format", "accesses-csv"]).stdout;
+    let of_first = rows.lines().filter(|row| row.split(',').any(|cell| cell == "10")).count() as f64;
+    assert!((of_first / part.kept.samples as f64 - 0.5).abs() < 0.14, "{of_first} of {:?}", part.kept);
+    let shown = store.run(&["show", "part"]).stdout;
+    assert!(shown.contains(" of 20.0k accesses, drawn at random; each stands for "), "{shown}");
+}
+
 #[test]
 fn an_imported_text_is_a_run_like_any_other() {
     let folder = TempDir::new().unwrap();

@@ -24,7 +24,7 @@ impl SampleSize {
         self.samples
     }
 
-    fn effective(self) -> f64 {
+    pub(crate) fn effective(self) -> f64 {
         if self.squares > 0.0 { self.weights * self.weights / self.squares } else { 0.0 }
     }
 

@@ -33,6 +33,10 @@ pub struct AccessReport {
     pub checked: u64,
     /// Times the kernel held samples back.
     pub throttled: u64,
+    /// Samples of equal weight that would tell as much (Kish): what intervals of shares rest on.
+    pub effective_samples: f64,
+    /// How many accesses were kept of those sampled.
+    pub kept: Kept,
     /// Weighted loads.
     pub loads: u64,
     /// Weighted stores.
@@ -51,6 +55,28 @@ pub struct AccessReport {
     pub tiers: Vec<TierStep>,
     /// Why some of the above is missing.
     pub null_reason: Option<String>,
+}
+
+/// The bound on stored accesses: what of the sampled ones is left, all sums being of these.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Accesses kept.
+    pub samples: u64,
+    /// Accesses there were.
+    pub of: u64,
+    /// How many each kept one stands for; it is in all weights.
+    pub factor: u64,
+    /// Weighted loads of all there were.
+    pub loads: u64,
+    /// Weighted stores of all there were.
+    pub stores: u64,
+}
+
+impl Kept {
+    /// All of them.
+    pub fn all(samples: u64, loads: u64, stores: u64) -> Self {
+        Self { samples, of: samples, factor: 1, loads, stores }
+    }
 }
 
 /// Distinct memory among the samples: a lower bound of what was in use.

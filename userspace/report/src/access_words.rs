@@ -65,6 +65,20 @@ pub fn trust(own: &AccessReport) -> String {
     std::iter::once(samples).chain(resolved).chain(confirmed).collect::<Vec<_>>().join(", ")
 }
 
+/// What the bound on stored samples left; `None` where that is all of them.
+pub fn kept(own: &AccessReport) -> Option<String> {
+    let count = |count: u64| format_count(count as f64);
+    let kept = own.kept;
+    (kept.factor > 1).then(|| {
+        format!(
+            "{} of {} accesses, drawn at random; each stands for {}",
+            count(kept.samples),
+            count(kept.of),
+            kept.factor
+        )
+    })
+}
+
 /// What to call a frame: all code of a module that has no symbol is one function without an offset.
 pub fn frame_label(frame: &Frame) -> String {
     match (&frame.function, &frame.module) {
@@ -113,7 +127,7 @@ impl Judge {
     /// The judge of one report's sites.
     pub fn of(own: &AccessReport) -> Self {
         let live: u64 = own.sites.iter().filter_map(|site| site.live_bytes).fold(0, u64::saturating_add);
-        let samples = own.resolved as f64;
+        let samples = own.effective_samples;
         Self {
             samples_per_access: samples / total(own).max(1) as f64,
             samples_per_live_byte: samples / live.max(1) as f64,
@@ -152,6 +166,8 @@ impl Temperature {
 
 #[cfg(test)]
 mod tests {
+    use waytrace_model::access_report::Kept;
+
     use super::*;
 
     /// A thousand samples, a thousand live bytes: a byte is worth a sample.
@@ -167,6 +183,8 @@ mod tests {
             confirmed_ratio: None,
             checked: 0,
             throttled: 0,
+            effective_samples: 1000.0,
+            kept: Kept::all(1000, 1000, 0),
             loads: 1000,
             stores: 0,
             working_set: waytrace_model::access_report::WorkingSet::default(),

@@ -13,6 +13,7 @@ use waytrace_model::units::{format_count, format_ns, parse_duration_ns};
 use waytrace_store::{Store, StoreError};
 
 use super::output::{plain, print, print_json, say};
+use super::samples::{Bound, bound};
 use super::{Outcome, StoreArgs};
 
 const EXAMPLES: &str = "\
@@ -51,6 +52,9 @@ pub struct Args {
     /// Length of windows [default: 100ms, longer for long recordings].
     #[arg(long, value_name = "DURATION", value_parser = interval)]
     interval: Option<u64>,
+    /// Access samples kept in each run, a random choice of all there are; 0 keeps all.
+    #[arg(long, value_name = "COUNT", default_value = "0", value_parser = bound)]
+    max_samples: Bound,
     /// Print what was imported as JSON.
     #[arg(long)]
     json: bool,
@@ -102,7 +106,7 @@ pub fn run(args: &Args) -> Outcome {
     let store = Store::open(args.store.db.as_deref())?;
     let mut imported = Vec::new();
     for (path, recording) in recordings {
-        let one = import(&store, path, recording, args.name.as_deref())?;
+        let one = import(&store, path, recording, args)?;
         if !args.json {
             print(&sentence(&one))?;
         }
@@ -114,9 +118,9 @@ pub fn run(args: &Args) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn import(store: &Store, path: &Path, recording: Recording, name: Option<&str>) -> anyhow::Result<Imported> {
+fn import(store: &Store, path: &Path, recording: Recording, args: &Args) -> anyhow::Result<Imported> {
     let mut header = recording.header().clone();
-    if let Some(name) = name {
+    if let Some(name) = &args.name {
         name.clone_into(&mut header.name);
     }
     let begun = store.begin_run(&header, recording.events());
@@ -125,6 +129,7 @@ fn import(store: &Store, path: &Path, recording: Recording, name: Option<&str>) 
         true => format!("importing {}: give the run another name with --name", path.display()),
         false => format!("importing {}", path.display()),
     })?;
+    writer.keep_accesses(args.max_samples.0);
     let (accesses, name) = (recording.accesses(), writer.name().to_owned());
     let mut progress = Progress::new(accesses);
     let read = recording.read(&mut |batch| {

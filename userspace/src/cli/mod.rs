@@ -13,6 +13,7 @@ mod output;
 mod profile;
 mod prune;
 mod report;
+mod samples;
 mod show;
 mod table;
 
@@ -44,7 +45,7 @@ enum Command {
     /// What works on this machine, what does not, why, and how to mend it.
     Doctor(doctor::Args),
     /// Attach to a process and measure it; the main job.
-    Profile(profile::Args),
+    Profile(Box<profile::Args>),
     /// Workloads in several modes, repeated, shuffled and compared.
     Bench(bench::Args),
     /// Runs in the store, newest first.

@@ -13,6 +13,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001-runs.sql"),
     include_str!("migrations/0002-accesses.sql"),
     include_str!("migrations/0003-series.sql"),
+    include_str!("migrations/0004-kept.sql"),
 ];
 
 /// `WTRC`: tells a waytrace database from any other SQLite file (`file runs.db` shows it too).

@@ -17,7 +17,7 @@ mod tiers;
 mod windows;
 
 use waytrace_model::access::{Access, AccessTotals};
-use waytrace_model::access_report::AccessReport;
+use waytrace_model::access_report::{AccessReport, Kept};
 use waytrace_model::allocation::Site;
 use waytrace_model::run::NumaNode;
 
@@ -62,8 +62,8 @@ impl Summary {
         self.size.samples()
     }
 
-    /// Everything derived from the samples, on a machine with these `nodes`. Keys `totals` and `sites` do not name are
-    /// counted, but in no list.
+    /// Everything derived from the samples, all of which were kept, on a machine with these `nodes`. Keys `totals` and `sites`
+    /// do not name are counted, but in no list.
     pub fn finish(self, totals: &AccessTotals, sites: &[Site], nodes: &[NumaNode]) -> AccessReport {
         let spaces = Spaces::of(&totals.regions);
         let seen = self.lines.seen(&spaces);
@@ -85,6 +85,8 @@ impl Summary {
             confirmed_ratio: (totals.checked > 0).then(|| totals.confirmed as f64 / totals.checked as f64),
             checked: totals.checked,
             throttled: totals.throttled,
+            effective_samples: self.size.effective().min(totals.resolved as f64),
+            kept: Kept::all(self.size.samples(), self.all.loads, self.all.stores),
             loads: self.all.loads,
             stores: self.all.stores,
             working_set: seen.all,

@@ -25,7 +25,7 @@ pub struct AccessDiff {
 pub struct ShareDiff {
     /// The mapping, or the site's frames from the innermost on, joined by ` < `.
     pub name: String,
-    /// Share of all accesses, 0–1, with the Wilson interval of as many samples as were resolved.
+    /// Share of all accesses, 0–1, with the Wilson interval of as many samples as theirs are worth.
     pub share: Change,
 }
 
@@ -63,7 +63,7 @@ fn shares(a: (&AccessReport, &Parts), b: (&AccessReport, &Parts)) -> Vec<ShareDi
 fn share(report: &AccessReport, accesses: u64) -> Option<Estimate> {
     let all = report.loads.saturating_add(report.stores);
     let share = accesses as f64 / all as f64;
-    (all > 0).then(|| Estimate::with_half_width(share, half_width(share, report.resolved as f64)))
+    (all > 0).then(|| Estimate::with_half_width(share, half_width(share, report.effective_samples)))
 }
 
 fn by_region(report: &AccessReport) -> Parts {

@@ -26,6 +26,9 @@ pub fn section(page: &mut Page, report: &RunReport) {
         let times = format_count(own.throttled as f64);
         page.labelled("  held back", &format!("the kernel throttled sampling {times} times"));
     }
+    if let Some(kept) = access_words::kept(own) {
+        page.labelled("  kept", &kept);
+    }
     if let Some(reason) = &own.null_reason {
         page.labelled("  not known", reason);
     }

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use waytrace_model::access::{Access, AccessKind, Block, Code, Precise, Region, Source};
 use waytrace_model::access_report::{
-    AccessReport, FunctionAccesses, LineAccesses, RegionReport, SharedLine, SharedWord, SiteAccesses,
+    AccessReport, FunctionAccesses, Kept, LineAccesses, RegionReport, SharedLine, SharedWord, SiteAccesses,
     TierStep, WorkingSet,
 };
 use waytrace_model::detail::RunDetail;
@@ -181,6 +181,8 @@ fn outline() -> AccessReport {
         confirmed_ratio: Some(0.992),
         checked: 120,
         throttled: 0,
+        effective_samples: COUNT as f64,
+        kept: Kept::all(COUNT, COUNT, 0),
         loads: 0,
         stores: 0,
         working_set: WorkingSet { pages: 5321, lines: 9876 },

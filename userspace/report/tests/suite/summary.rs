@@ -1,5 +1,6 @@
 //! The terminal summary: stored text, width, and honesty.
 
+use waytrace_model::access_report::Kept;
 use waytrace_model::counter::Unit;
 use waytrace_model::report::PhaseTotals;
 use waytrace_report::terminal::summary;
@@ -53,6 +54,16 @@ fn samples_without_an_access_say_why() {
         "{text}"
     );
     assert!(!text.contains("mappings,") && !text.contains("NaN"), "{text}");
+}
+
+#[test]
+fn what_the_bound_left_is_said() {
+    let mut report = accesses::with_accesses(fixture::run(3, true)).report;
+    assert!(!summary(&report, 80).contains("kept"));
+    let own = report.accesses.as_mut().unwrap();
+    own.kept = Kept { samples: 523_000, of: 4_200_000, factor: 8, ..own.kept };
+    let line = "  kept       523k of 4.20M accesses, drawn at random; each stands for 8\n";
+    assert!(summary(&report, 80).contains(line), "{}", summary(&report, 80));
 }
 
 #[test]

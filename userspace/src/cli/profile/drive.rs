@@ -57,7 +57,8 @@ pub async fn run(args: &Args, plan: Plan, store: &Store, target: Target) -> anyh
     let started_at_unix_ns = clock::unix_ns();
     let session = Session::attach(request)?;
     let header = header(args, &plan, &target, started_at_unix_ns, session.start_ns());
-    let run = store.begin_run(&header, &events)?;
+    let mut run = store.begin_run(&header, &events)?;
+    run.keep_accesses(plan.max_samples);
     measure(args.duration, session, target, run, signals).await.context(Incomplete)
 }
 

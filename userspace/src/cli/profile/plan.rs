@@ -12,6 +12,7 @@ use waytrace_trace::collect::perf::Perf;
 use waytrace_trace::probes::Detail;
 use waytrace_trace::session::AllocationMode;
 
+use super::super::samples::{Bound, bound};
 use super::phases::{PhaseArgs, Phases};
 
 /// What a collector is called on the command line.
@@ -75,6 +76,9 @@ pub struct MeasureArgs {
     /// Sample every so many accesses; needs an event that samples them.
     #[arg(long, value_name = "COUNT", conflicts_with = "freq", value_parser = clap::value_parser!(u64).range(1..=MOST_PERIOD))]
     period: Option<u64>,
+    /// Access samples kept in the run, a random choice of all there were; 0 keeps all.
+    #[arg(long, value_name = "COUNT", default_value = "1000000", value_parser = bound)]
+    max_samples: Bound,
     /// Live blocks tracked at once, with --exact.
     #[arg(long, value_name = "COUNT", default_value_t = 1 << 20, value_parser = clap::value_parser!(u32).range(1..=1 << 26))]
     max_live: u32,
@@ -102,6 +106,8 @@ pub struct Plan {
     pub accesses_named: bool,
     /// What all collectors together may cost the target, in percent of its CPU time; `None` where one has no bound.
     pub budget_pct: Option<f64>,
+    /// Access samples kept in the run; `None` for all.
+    pub max_samples: Option<u64>,
     /// The collectors were asked for by name.
     pub explicit: bool,
     /// Live blocks tracked at once.
@@ -159,6 +165,7 @@ impl Plan {
             accesses,
             accesses_named: args.collect.contains(&Collector::Accesses) || args.freq.is_some(),
             budget_pct: budget_pct(args),
+            max_samples: args.max_samples.0,
             explicit: args.collect.contains(&Collector::Allocations),
             max_live: args.max_live,
             ring_bytes: args.ring as u32,

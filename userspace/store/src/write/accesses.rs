@@ -1,50 +1,11 @@
-//! Sampled accesses, which come with the windows, and what is known of them when the run ends.
+//! What is known of a run's accesses when it ends.
 
 use rusqlite::{Connection, params};
-use waytrace_model::access::{Access, AccessKind, AccessTotals, Code, Footprint, Precise, Region};
+use waytrace_model::access::{AccessTotals, Code, Footprint, Region};
 
 use super::intern::Interner;
 use crate::codec::{Address, Quantity, finite_or_null};
 use crate::store::RunId;
-
-/// Inserts samples, numbered from `first`. Their regions and code are keys whose rows follow when the run ends.
-pub(super) fn samples(
-    connection: &Connection,
-    run: RunId,
-    first: u64,
-    accesses: &[Access],
-) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO access (run_id, position, at_ns, tid, cpu, address, width_bytes, is_store, code, region, weight,
-             block_address, block_bytes, site, latency_cycles, served_by, page_bytes, physical_address)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-    )?;
-    let nothing = Precise::default();
-    for (position, access) in (first..).zip(accesses) {
-        let (block, precise) = (access.block.as_ref(), access.precise.as_ref().unwrap_or(&nothing));
-        insert.execute(params![
-            run.0,
-            Quantity(position),
-            Quantity(access.at_ns),
-            access.tid,
-            access.cpu,
-            Address(access.address),
-            access.width_bytes,
-            access.kind == AccessKind::Store,
-            access.code,
-            access.region,
-            Quantity(access.weight),
-            block.map(|block| Address(block.address)),
-            block.map(|block| Quantity(block.size_bytes)),
-            block.map(|block| block.site),
-            precise.latency_cycles,
-            precise.served_by,
-            precise.page_bytes.map(Quantity),
-            precise.physical_address.map(Address),
-        ])?;
-    }
-    Ok(())
-}
 
 /// Inserts everything of `totals`.
 pub(super) fn totals<'t>(

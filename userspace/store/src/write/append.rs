@@ -9,7 +9,7 @@ use super::Positions;
 use crate::codec::{Address, Quantity, finite, finite_or_null};
 use crate::store::RunId;
 
-/// Inserts everything of `batch`; its mapping changes, traced allocations and accesses are numbered from `first` on.
+/// Inserts everything of `batch` but its accesses; its mapping changes and traced allocations are numbered from `first` on.
 pub(super) fn batch(
     connection: &Connection,
     run: RunId,
@@ -32,8 +32,7 @@ pub(super) fn batch(
     }
     map_events(connection, run, first.map_events, &batch.map_events)?;
     super::phases::insert(connection, run, &batch.phases)?;
-    super::traced::insert(connection, run, first.traced, &batch.traced)?;
-    super::accesses::samples(connection, run, first.accesses, &batch.accesses)
+    super::traced::insert(connection, run, first.traced, &batch.traced)
 }
 
 /// A thread announced again (exec renamed it, or its tid was reused) keeps the newest name.

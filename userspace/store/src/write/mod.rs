@@ -5,6 +5,7 @@ mod append;
 mod epilogue;
 mod intern;
 mod phases;
+mod samples;
 mod traced;
 
 use std::path::{Path, PathBuf};
@@ -19,13 +20,13 @@ use crate::connect;
 use crate::error::{OnPath, Result, StoreError};
 use crate::select::is_valid_name;
 use crate::store::RunId;
+use samples::Reservoir;
 
 /// How many rows were stored of what is numbered through the run.
 #[derive(Debug, Clone, Copy, Default)]
 struct Positions {
     map_events: u64,
     traced: u64,
-    accesses: u64,
 }
 
 /// A run being recorded. Dropped without [`RunWriter::finish`] it stays in the store as `unfinished`.
@@ -36,6 +37,7 @@ pub struct RunWriter {
     run: RunId,
     name: String,
     stored: Positions,
+    accesses: Reservoir,
 }
 
 impl RunWriter {
@@ -49,7 +51,8 @@ impl RunWriter {
         let run = insert_run(&transaction, header, &name).on(path)?;
         insert_events(&transaction, run, events).on(path)?;
         transaction.commit().on(path)?;
-        Ok(Self { connection, path: path.to_owned(), run, name, stored: Positions::default() })
+        let (path, stored) = (path.to_owned(), Positions::default());
+        Ok(Self { connection, path, run, name, stored, accesses: Reservoir::default() })
     }
 
     /// The run's id.
@@ -62,17 +65,26 @@ impl RunWriter {
         &self.name
     }
 
+    /// Keeps no more than `bound` accesses, a random choice of all there will be; with `None`, or without this, all.
+    pub fn keep_accesses(&mut self, bound: Option<u64>) {
+        self.accesses.bound = bound;
+    }
+
     /// Stores one window in one transaction: all of it or nothing.
     ///
     /// # Errors
     /// [`StoreError::DiskFull`], [`StoreError::Locked`], [`StoreError::RunGone`] and the other failures of writing.
     /// What was appended before is intact, and appending may be tried again.
     pub fn append(&mut self, batch: &Batch) -> Result<()> {
-        let first = self.stored;
-        self.in_transaction(|transaction, run| append::batch(transaction, run, batch, first))?;
+        let (first, mut accesses) = (self.stored, self.accesses);
+        self.in_transaction(|transaction, run| {
+            append::batch(transaction, run, batch, first)?;
+            accesses.fill(transaction, run, &batch.accesses)
+        })?;
+        // Only now: what failed is rolled back and may be tried again.
+        self.accesses = accesses;
         self.stored.map_events += batch.map_events.len() as u64;
         self.stored.traced += batch.traced.len() as u64;
-        self.stored.accesses += batch.accesses.len() as u64;
         Ok(())
     }
 

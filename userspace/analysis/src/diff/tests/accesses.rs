@@ -1,7 +1,7 @@
 //! Shares of accesses compared.
 
 use waytrace_model::access::Source;
-use waytrace_model::access_report::{AccessReport, RegionReport, SiteAccesses, WorkingSet};
+use waytrace_model::access_report::{AccessReport, Kept, RegionReport, SiteAccesses, WorkingSet};
 
 use super::*;
 
@@ -28,6 +28,8 @@ fn report(resolved: u64, regions: &[(&str, u64)], sites: &[(&str, u64)]) -> Acce
         confirmed_ratio: None,
         checked: 0,
         throttled: 0,
+        effective_samples: resolved as f64,
+        kept: Kept::all(resolved, resolved, 0),
         loads: regions.iter().map(|(_, loads)| loads).sum(),
         stores: 0,
         working_set: WorkingSet::default(),

@@ -14,7 +14,7 @@ use waytrace_model::stack::Frame;
 use waytrace_model::units::{format_bytes, format_count};
 
 use super::escape;
-use crate::access_words::{frame_label, reason, resolved_pct, share_pct, source_name, total};
+use crate::access_words::{frame_label, kept, reason, resolved_pct, share_pct, source_name, total};
 use crate::text::percent;
 
 /// Links to the sections; nothing where accesses were not sampled.
@@ -69,6 +69,7 @@ fn facts(own: &AccessReport) -> String {
         let times = format_count(own.throttled as f64);
         rows.push(("Held back", format!("the kernel throttled sampling {times} times")));
     }
+    rows.extend(kept(own).map(|text| ("Kept", text)));
     let seen = own.working_set;
     let (pages, lines) = (seen.pages.saturating_mul(4096), seen.lines.saturating_mul(64));
     rows.push((

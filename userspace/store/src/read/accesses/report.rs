@@ -1,14 +1,18 @@
 //! The access part of a report: all samples of the run put through the summary.
 
+use std::borrow::Cow;
+
 use rusqlite::Connection;
 use waytrace_analysis::access::Summary;
 use waytrace_model::access::{Access, AccessTotals, Source};
-use waytrace_model::access_report::AccessReport;
+use waytrace_model::access_report::{AccessReport, Kept};
 use waytrace_model::allocation::Site;
 use waytrace_model::run::{EndedBy, NumaNode};
 
 use super::super::list::RunRow;
+use super::super::row;
 use super::samples;
+use crate::codec::quantity;
 
 /// Why a run without an end has gaps.
 const UNFINISHED: &str = "the run has no end record (waytrace was killed): samples are those stored, and their source is \
@@ -32,13 +36,28 @@ pub(in super::super) fn report(
         precise |= access.precise.is_some();
         also(&access);
     })?;
-    Ok(match totals {
-        Some(totals) => Some(summary.finish(totals, sites, nodes)),
-        None if summary.samples() > 0 => {
-            let totals = of_samples(summary.samples(), precise);
-            Some(summary.finish(&totals, sites, nodes))
-        }
-        None => None,
+    let counted = summary.samples();
+    if totals.is_none() && counted == 0 {
+        return Ok(None);
+    }
+    let kept = kept(connection, run)?;
+    let of_samples = || of_samples(kept.map_or(counted, |kept| kept.of), precise);
+    let totals = totals.map_or_else(|| Cow::Owned(of_samples()), Cow::Borrowed);
+    let report = summary.finish(&totals, sites, nodes);
+    let kept = kept.map_or(report.kept, |kept| Kept { samples: counted, ..kept });
+    Ok(Some(AccessReport { kept, ..report }))
+}
+
+/// What the writer noted of all samples there were; `None` of a run from before there was a bound.
+fn kept(connection: &Connection, run: &RunRow) -> rusqlite::Result<Option<Kept>> {
+    row(connection, run.id, "SELECT * FROM access_kept WHERE run_id = ?1", |row| {
+        Ok(Kept {
+            samples: quantity(row, "samples")?,
+            of: quantity(row, "offered")?,
+            factor: quantity(row, "factor")?,
+            loads: quantity(row, "loads")?,
+            stores: quantity(row, "stores")?,
+        })
     })
 }
 

@@ -13,11 +13,13 @@ use crate::store::RunId;
 /// failure.
 pub type Accesses<'s> = Pages<'s, Access>;
 
-/// Columns go by number below: looking up their names would take longer than all else.
+/// A weight stands for the samples the bound left out, too; SQLite makes a product that is too large a real, hence the
+/// minimum. Columns go by number below: looking up their names would take longer than all else.
 macro_rules! select_samples {
     ($tail:literal) => {
         concat!(
-            "SELECT position, at_ns, tid, cpu, address, width_bytes, is_store, code, region, weight,
+            "SELECT position, at_ns, tid, cpu, address, width_bytes, is_store, code, region,
+                 min(weight * (SELECT coalesce(max(factor), 1) FROM access_kept WHERE run_id = ?1), 9223372036854775807),
                  block_address, block_bytes, site, latency_cycles, served_by, page_bytes, physical_address
              FROM access WHERE run_id = ?1 ",
             $tail
