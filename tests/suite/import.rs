@@ -58,6 +58,11 @@ fn a_bound_is_obeyed_if_asked_for() {
     assert!((of_first / part.kept.samples as f64 - 0.5).abs() < 0.14, "{of_first} of {:?}", part.kept);
     let shown = store.run(&["show", "part"]).stdout;
     assert!(shown.contains(" of 20.0k accesses, drawn at random; each stands for "), "{shown}");
+    let differ = store.run(&["diff", "whole", "part"]);
+    assert!(
+        differ.stdout.contains("ACCESSES") && differ.stdout.contains("seen in use, pages"),
+        "{differ:#?}"
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `waytrace diff`: two runs side by side, as rates.
 
+mod accesses;
+
 use std::process::ExitCode;
 
 use waytrace_analysis::diff::{Change, Rates, RunDiff, Side, SiteDiff, SiteStatus, Verdict, compare};
@@ -28,7 +30,7 @@ pub struct Args {
     /// What is compared to it.
     #[arg(value_name = "B")]
     b: String,
-    /// Sites to show in the table.
+    /// Sites to show in the table, and mappings and functions by their accesses.
     #[arg(long, value_name = "N", default_value_t = 20)]
     sites: usize,
     /// Print the whole comparison as JSON.
@@ -68,6 +70,10 @@ fn render(diff: &RunDiff, sites_max: usize, width: usize) -> String {
         text.push('\n');
         text.push_str(&table.render(width));
         text.push_str(&sites(&diff.sites, sites_max, width));
+    }
+    if let Some(own) = &diff.accesses {
+        text.push('\n');
+        text.push_str(&accesses::tables(own, sites_max, width));
     }
     text
 }

@@ -1,7 +1,9 @@
 //! Shares of accesses compared.
 
 use waytrace_model::access::Source;
-use waytrace_model::access_report::{AccessReport, Kept, RegionReport, SiteAccesses, WorkingSet};
+use waytrace_model::access_report::{
+    AccessReport, FunctionAccesses, Kept, RegionReport, SiteAccesses, WorkingSet,
+};
 
 use super::*;
 
@@ -94,6 +96,69 @@ fn sites_compare_by_their_names_if_both_runs_have_them() {
     ];
     assert_eq!(shown(&found.sites), expected);
     assert!(diff(a, report(10, &regions, &[])).accesses.unwrap().sites.is_empty());
+}
+
+/// As functions of either run; a module without symbols by its name.
+#[test]
+fn functions_and_thread_stacks_compare_by_name() {
+    let with = |functions: &[(Frame, u64)], stack: &str| {
+        let all = functions.iter().map(|(_, loads)| loads).sum();
+        let function = |(frame, loads): &(Frame, u64)| FunctionAccesses {
+            frames: vec![frame.clone()],
+            loads: *loads,
+            ..FunctionAccesses::default()
+        };
+        let mut report = report(all, &[(stack, all)], &[]);
+        report.functions = functions.iter().map(function).collect();
+        report
+    };
+    let module = Frame { module: Some("app".to_owned()), ..Frame::default() };
+    let a = with(&[(frame("f", 1), 6000), (frame("f", 2), 1000), (module.clone(), 3000)], "[stack:10]");
+    let b = with(&[(frame("f", 3), 500), (module, 500)], "[stack:77]");
+    let found = diff(a, b).accesses.unwrap();
+    let expected = [("app", Some(0.3), Some(0.5), Verdict::Up), ("f", Some(0.7), Some(0.5), Verdict::Down)];
+    assert_eq!(shown(&found.functions), expected);
+    assert_eq!(shown(&found.regions), [("[stack:TID]", Some(1.0), Some(1.0), Verdict::Same)]);
+}
+
+/// Loads are what is not stores; how much memory was seen depends on how long one looks.
+#[test]
+fn directions_have_a_verdict_and_working_sets_have_none() {
+    let with = |stores, pages| AccessReport {
+        stores,
+        loads: 10_000 - stores,
+        working_set: WorkingSet { pages, lines: 2 * pages },
+        ..report(10_000, &[], &[])
+    };
+    let found = diff(with(2000, 10), with(3000, 20)).accesses.unwrap();
+    let verdicts = [found.load_ratio, found.store_ratio, found.working_set_pages, found.working_set_lines];
+    let verdicts = verdicts.map(|change| (change.a, change.b, change.verdict));
+    let expected = [
+        (Some(0.8), Some(0.7), Verdict::Down),
+        (Some(0.2), Some(0.3), Verdict::Up),
+        (Some(10.0), Some(20.0), Verdict::Unknown),
+        (Some(20.0), Some(40.0), Verdict::Unknown),
+    ];
+    assert_eq!((verdicts, found.comparable), (expected, true));
+}
+
+/// A million accesses of which a hundred were kept prove as little as a hundred.
+#[test]
+fn intervals_are_those_of_what_was_kept() {
+    let with = |heap| AccessReport {
+        effective_samples: 100.0,
+        ..report(1_000_000, &[("[heap]", heap), ("x", 1_000_000 - heap)], &[])
+    };
+    let found = diff(with(500_000), with(600_000)).accesses.unwrap();
+    assert_eq!(found.regions[0].share.verdict, Verdict::WithinInterval);
+}
+
+#[test]
+fn sources_with_another_bias_get_no_verdict() {
+    let other = AccessReport { source: Source::IntelPebs, ..report(9000, &[("[heap]", 9000)], &[]) };
+    let found = diff(report(9000, &[("[heap]", 10), ("x", 8990)], &[]), other).accesses.unwrap();
+    assert!(!found.comparable);
+    assert!(found.regions.iter().all(|region| region.share.verdict == Verdict::Unknown));
 }
 
 #[test]
