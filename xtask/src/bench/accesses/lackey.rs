@@ -2,7 +2,7 @@
 
 use super::super::context::Context;
 use super::super::peers;
-use super::places::Places;
+use super::places::{Anchors, Places};
 use super::targets::{self, Program};
 use super::trace::Trace;
 use super::truth::Truth;
@@ -56,7 +56,8 @@ pub fn run(context: &Context, program: Program, rounds: u64) -> Result<Traced> {
         let line = lines.find(|line| line.starts_with("truth ")).context("the program told no truth")?;
         truth = Some(Truth::parse(&line)?);
     }
-    let places = Places::new(&maps, trace.heap_start, truth.as_ref());
+    let places =
+        Places::new(&maps, Anchors { heap: trace.heap_start, stack: trace.stack_start }, truth.as_ref());
     Ok(Traced { trace, places })
 }
 
@@ -75,8 +76,8 @@ mod tests {
         let program = Program::Known("access_arrays.c", "two_arrays");
         let Traced { trace, places } = run(&context, program, 2).unwrap();
         let of = |name: &str| {
-            let pages = trace.pages().into_iter().filter(|(page, _)| places.is_in(page * 4096, name));
-            pages.fold((0, 0), |sum, (_, counts)| (sum.0 + counts.loads, sum.1 + counts.stores))
+            let lines = trace.by_address().filter(|(address, _)| places.is_in(*address, name));
+            lines.fold((0, 0), |sum, (_, counts)| (sum.0 + counts.loads, sum.1 + counts.stores))
         };
         assert_eq!((of("read"), of("written")), ((2 * 3 * 32 * 1024, 0), (0, 2 * 32 * 1024)));
         assert!(trace.heap_start.is_some());

@@ -8,7 +8,7 @@
 use super::super::context::Context;
 use super::super::figure::{Asked, Figure};
 use super::lackey;
-use super::places::{Page, Places};
+use super::places::{Anchors, Page, Places};
 use super::rank;
 use super::sampled;
 use super::targets::{Program, Target};
@@ -36,7 +36,6 @@ const SUBJECTS: [Subject; 4] = [
 ];
 
 const RATE_HZ: &str = "4000";
-const PAGE_BYTES: u64 = 4096;
 const EXPECTED_SAMPLES: f64 = 5.0;
 
 pub fn run(context: &Context) -> Result<Vec<Figure>> {
@@ -72,14 +71,15 @@ fn measure(context: &Context, subject: &Subject) -> Result<Heat> {
         Program::Known(..) => Some(target.truth()?),
         _ => None,
     };
-    let places = Places::new(&sampled.maps, None, truth.as_ref());
+    let anchors = Anchors { heap: None, stack: sampled.stack_start };
+    let places = Places::new(&sampled.maps, anchors, truth.as_ref());
     let seen = places.by_page(sampled.samples.iter().map(|sample| (sample.address, sample.weight)));
     let traced = lackey::run(context, subject.program, subject.rounds)?;
     if traced.trace.malformed > 0 {
         eprintln!("xtask: {} lines of the trace of {} are no accesses", traced.trace.malformed, subject.name);
     }
-    let pages = traced.trace.pages().into_iter();
-    let known = traced.places.by_page(pages.map(|(page, counts)| (page * PAGE_BYTES, counts.total() as f64)));
+    let lines = traced.trace.by_address();
+    let known = traced.places.by_page(lines.map(|(address, counts)| (address, counts.total() as f64)));
     Ok(Heat::new(&known, &seen))
 }
 
@@ -137,8 +137,8 @@ mod tests {
 
     /// Sums of pages 0, 1, ... of the heap, and of what has no page.
     fn side(counts: &[f64], left_out: f64) -> (HashMap<Page, f64>, f64) {
-        let places = Places::new("1000-9000 rw-p 00000000 00:00 0 [heap]", None, None);
-        let page = |number: usize| (PAGE_BYTES * (number as u64 + 1), counts[number]);
+        let places = Places::new("1000-9000 rw-p 00000000 00:00 0 [heap]", Anchors::default(), None);
+        let page = |number: usize| (4096 * (number as u64 + 1), counts[number]);
         let (pages, _) = places.by_page((0..counts.len()).filter(|i| counts[*i] > 0.0).map(page));
         (pages, left_out)
     }

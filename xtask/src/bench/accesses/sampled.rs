@@ -16,6 +16,8 @@ pub struct Sampled {
     pub samples: Vec<Sample>,
     /// `/proc/PID/maps` at its end.
     pub maps: String,
+    /// Where its stack began.
+    pub stack_start: Option<u64>,
     /// The mappings at its beginning and its end.
     mappings: Vec<Mapping>,
 }
@@ -26,11 +28,11 @@ pub fn run(context: &Context, target: &mut Target, args: &[&str], length: Durati
     target.go()?;
     let mut mappings = places::mappings(&target.maps()?);
     thread::sleep(length);
-    let maps = target.maps()?;
+    let (maps, stack_start) = (target.maps()?, target.stack_start());
     mappings.extend(places::mappings(&maps));
     let report = profile.finish()?;
     let run = report.expect("/run/id")? as u64;
-    Ok(Sampled { run, samples: samples::of_run(context, run)?, report, maps, mappings })
+    Ok(Sampled { run, samples: samples::of_run(context, run)?, report, maps, stack_start, mappings })
 }
 
 impl Sampled {

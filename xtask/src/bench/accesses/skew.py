@@ -3,9 +3,15 @@
 skew.py ROUNDS: 0 is for ever. Says "ready" before its work and "truth" after it.
 """
 
+import os
 import sys
 
 COUNT = 1000
+
+
+def say(line):
+    """In one system call, by which a trace knows where it is; `print` may make two."""
+    os.write(1, line)
 
 
 class Item:
@@ -23,14 +29,14 @@ def main(rounds):
     for _ in range(5000):
         state = state * 6364136223846793005 + 1442695040888963407 & (1 << 64) - 1
         keys.append(f"item {int(COUNT ** ((state >> 11) / (1 << 53))) - 1}")
-    print("ready", flush=True)
+    say(b"ready\n")
     done = 0
     while done < rounds or rounds == 0:
         for key in keys:
             item = names[key]
             item.value += len(item.note)
         done += 1
-    print("truth", flush=True)
+    say(b"truth\n")
     sys.stdin.readline()
 
 

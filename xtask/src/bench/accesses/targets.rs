@@ -56,6 +56,7 @@ impl Target {
         }
         let mut command = Command::new("setarch");
         command.arg("-R").args(words(context, program, seconds, None)?).envs(environment(program));
+        command.envs(VALGRINDS_OWN);
         let mut process = Process::start(&mut command, context.cpus.target)?;
         let mut rounds_at = None;
         if let Program::Known(..) = program {
@@ -96,6 +97,13 @@ impl Target {
     pub fn maps(&self) -> Result<String> {
         maps(self.pid())
     }
+
+    /// Where the stack began: `startstack` of `/proc/PID/stat` (proc(5)); a name may have blanks and parentheses.
+    pub fn stack_start(&self) -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).ok()?;
+        let start = stat.rsplit_once(") ")?.1.split(' ').nth(25)?.parse().ok()?;
+        (start != 0).then_some(start)
+    }
 }
 
 /// `/proc/PID/maps`.
@@ -118,12 +126,12 @@ pub fn words(context: &Context, program: Program, seconds: u64, rounds: Option<u
             let script =
                 include_str!("skew.sql").replace("ROUNDS", &rounds.unwrap_or(u64::MAX / 4).to_string());
             let path = written(context, "skew.sql", script.as_bytes())?;
-            ["sqlite3".to_owned(), "-init".to_owned(), text(path), ":memory:".to_owned()].into()
+            [distribution("sqlite3"), "-init".to_owned(), text(path), ":memory:".to_owned()].into()
         }
         Program::Python => {
             let path = written(context, "skew.py", include_bytes!("skew.py"))?;
             // Without `site` it starts in a fraction of the time, which matters under valgrind.
-            vec![python().to_owned(), "-S".to_owned(), text(path), rounds.unwrap_or_default().to_string()]
+            vec![distribution("python3"), "-S".to_owned(), text(path), rounds.unwrap_or_default().to_string()]
         }
         Program::Redis | Program::Gzip => bail!("{program:?} has a load of its own"),
     })
@@ -143,10 +151,18 @@ pub fn environment(program: Program) -> Vec<(&'static str, &'static str)> {
     }
 }
 
-/// The distribution's, where there is one: others may be scripts that start it.
-fn python() -> &'static str {
-    const DISTRIBUTION: &str = "/usr/bin/python3";
-    if Path::new(DISTRIBUTION).is_file() { DISTRIBUTION } else { "python3" }
+/// What valgrind adds to the environment of what it runs. Programs copy it, and so all of their heap moves by its length.
+const VALGRINDS_OWN: [(&str, &str); 4] = [
+    ("GLIBCPP_FORCE_NEW", "1"),
+    ("GLIBCXX_FORCE_NEW", "1"),
+    ("LD_LIBRARY_PATH", "/usr/lib/debug"),
+    ("LD_PRELOAD", "/usr/libexec/valgrind/vgpreload_core-amd64-linux.so"),
+];
+
+/// The distribution's, where there is one: others may be scripts that start it. By its path, as valgrind calls it.
+fn distribution(name: &str) -> String {
+    let path = format!("/usr/bin/{name}");
+    if Path::new(&path).is_file() { path } else { name.to_owned() }
 }
 
 fn written(context: &Context, name: &str, content: &[u8]) -> Result<PathBuf> {
@@ -220,7 +236,7 @@ mod tests {
         let folder = TempDir::new().unwrap();
         let context = Context::for_tests(folder.path());
         let sqlite = words(&context, Program::Sqlite, 0, Some(12)).unwrap();
-        assert!(fs::read_to_string(&sqlite[2]).unwrap().contains("i < 12\n"));
+        assert!(fs::read_to_string(&sqlite[2]).unwrap().contains("+ 12\n"));
         assert_eq!(words(&context, Program::Python, 5, None).unwrap()[3], "0");
         assert!(words(&context, Program::Redis, 0, None).is_err());
     }

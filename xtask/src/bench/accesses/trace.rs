@@ -10,7 +10,6 @@ use std::collections::HashMap;
 use std::io::BufRead;
 
 const LINE_BYTES: u64 = 64;
-const PAGE_BYTES: u64 = 4096;
 
 /// Accesses of both kinds.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +31,8 @@ pub struct Trace {
     pub lines: HashMap<u64, Counts>,
     /// Where the heap began when its end was first asked for: `brk(0)`.
     pub heap_start: Option<u64>,
+    /// Where the stack began: the first instruction of a program calls, and so stores below it.
+    pub stack_start: Option<u64>,
     /// Lines that say they are accesses and are none: two threads' output may mix.
     pub malformed: u64,
     /// The program wrote its second line; otherwise the trace ends with the stream.
@@ -50,6 +51,9 @@ impl Trace {
             }
             match line.first_chunk() {
                 Some(kind @ (b" L " | b" S " | b" M ")) if writes == 1 => trace.count(kind[1], &line[3..]),
+                Some(b" S ") if trace.stack_start.is_none() => {
+                    trace.stack_start = address(&line[3..]).and_then(|address| address.checked_add(8));
+                }
                 Some(b"SYS") => {
                     writes += trace.system_call(&String::from_utf8_lossy(&line));
                     trace.is_complete = writes > 1;
@@ -79,15 +83,9 @@ impl Trace {
         u32::from(line.contains("sys_write ( 1, "))
     }
 
-    /// By number of the page of 4 KiB.
-    pub fn pages(&self) -> HashMap<u64, Counts> {
-        let mut pages: HashMap<u64, Counts> = HashMap::new();
-        for (line, counts) in &self.lines {
-            let page = pages.entry(line / (PAGE_BYTES / LINE_BYTES)).or_default();
-            page.loads += counts.loads;
-            page.stores += counts.stores;
-        }
-        pages
+    /// By address of the line.
+    pub fn by_address(&self) -> impl Iterator<Item = (u64, Counts)> {
+        self.lines.iter().map(|(line, counts)| (line * LINE_BYTES, *counts))
     }
 }
 
@@ -128,8 +126,10 @@ SYSCALL[7,1](1) sys_write ( 1, 0x10a004, 6 ) --> [async] ...
         let counts = |loads, stores| Counts { loads, stores };
         let expected = [(0x40, counts(2, 0)), (0x41, counts(1, 1)), (0x80, counts(0, 1))];
         assert_eq!(trace.lines, HashMap::from(expected));
-        assert_eq!(trace.pages(), HashMap::from([(1, counts(3, 1)), (2, counts(0, 1))]));
+        let by_address = HashMap::from_iter(trace.by_address());
+        assert_eq!(by_address, expected.map(|(line, counts)| (line * 64, counts)).into());
         assert_eq!((trace.heap_start, trace.malformed, trace.is_complete), (Some(0x403_5000), 1, true));
+        assert_eq!(trace.stack_start, Some(0x1f_ff00_0780));
     }
 
     #[test]
