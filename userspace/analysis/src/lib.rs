@@ -5,4 +5,5 @@ pub mod access;
 pub mod diff;
 pub mod duty;
 mod interval;
+pub mod packing;
 pub mod spread;
