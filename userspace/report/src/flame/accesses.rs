@@ -55,22 +55,27 @@ impl Sum {
     }
 }
 
-/// All accesses summed up; as many sums as there are instructions and mappings they reached.
-pub(crate) fn sums<E: Into<Cause>>(
-    accesses: impl Iterator<Item = Result<Access, E>>,
-) -> Result<BTreeMap<Key, Sum>, Error> {
-    let mut sums: BTreeMap<Key, Sum> = BTreeMap::new();
+/// As many sums as there are instructions and mappings they reached.
+pub(crate) type Sums = BTreeMap<Key, Sum>;
+
+/// All accesses summed up.
+pub(crate) fn sums<E: Into<Cause>>(accesses: impl Iterator<Item = Result<Access, E>>) -> Result<Sums, Error> {
+    let mut sums = Sums::new();
     for access in accesses {
-        let access = access.map_err(Error::reading_accesses)?;
-        let is_store = access.kind == AccessKind::Store;
-        let sum = sums.entry(Key { code: access.code, region: access.region, is_store }).or_default();
-        sum.accesses = sum.accesses.saturating_add(access.weight);
-        if let Some(cycles) = access.precise.and_then(|own| own.latency_cycles) {
-            let more = u64::from(cycles).saturating_mul(access.weight);
-            sum.latency_cycles = Some(sum.latency_cycles.unwrap_or(0).saturating_add(more));
-        }
+        add(&mut sums, &access.map_err(Error::reading_accesses)?);
     }
     Ok(sums)
+}
+
+/// One access more.
+pub(crate) fn add(sums: &mut Sums, access: &Access) {
+    let is_store = access.kind == AccessKind::Store;
+    let sum = sums.entry(Key { code: access.code, region: access.region, is_store }).or_default();
+    sum.accesses = sum.accesses.saturating_add(access.weight);
+    if let Some(cycles) = access.precise.as_ref().and_then(|own| own.latency_cycles) {
+        let more = u64::from(cycles).saturating_mul(access.weight);
+        sum.latency_cycles = Some(sum.latency_cycles.unwrap_or(0).saturating_add(more));
+    }
 }
 
 /// The run's instructions and mappings by their ids.

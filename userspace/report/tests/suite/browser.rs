@@ -62,6 +62,16 @@ if (heat) {
 }
 </script>";
 
+/// Chooses weights of the flame graph and notes what it then shows.
+const FLAME_VISITOR: &str = "<script>
+for (const weight of [...document.querySelectorAll('#flame .choice button')]) {
+  weight.click();
+  const shown = [...document.querySelectorAll('.flame g')].map(on => on.getAttribute('aria-label'));
+  const name = 'data-flame-' + weight.textContent.toLowerCase().replaceAll(' ', '-');
+  document.documentElement.setAttribute(name, shown.join(' | ') + ' # ' + document.querySelector('#flame .note').textContent);
+}
+</script>";
+
 /// A directory of this process that goes when the test ends.
 struct Scratch(PathBuf);
 
@@ -91,7 +101,7 @@ fn visited(detail: &RunDetail, name: &str) -> Option<String> {
     )
     .expect("nothing to fail");
     let page = page.replacen("<head>", &format!("<head>{RECORDER}"), 1);
-    let page = page.replacen("</body>", &format!("{HEAT_VISITOR}{VISITOR}</body>"), 1);
+    let page = page.replacen("</body>", &format!("{HEAT_VISITOR}{FLAME_VISITOR}{VISITOR}</body>"), 1);
     std::fs::write(&file, page).expect("our own directory");
     let output = Command::new("chromium")
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"])
@@ -112,6 +122,12 @@ fn visited(detail: &RunDetail, name: &str) -> Option<String> {
 fn section<'a>(document: &'a str, id: &str) -> &'a str {
     let (_, rest) = document.split_once(&format!("<section id=\"{id}\"")).expect("the section");
     rest.split_once("</section>").expect("its end").0
+}
+
+/// What a visitor noted.
+fn attribute(document: &str, name: &str) -> String {
+    let (_, rest) = document.split_once(&format!("{name}=\"")).expect("what the visitor noted");
+    rest.split('"').next().unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -140,16 +156,13 @@ fn the_page_works() {
 }
 
 #[test]
-fn the_heat_map_works() {
+fn the_heat_map_and_the_flame_graph_of_accesses_work() {
     let detail = accesses::with_accesses(fixture::run(300, true));
     let Some(document) = visited(&detail, "heat") else {
         println!("SKIP: no `chromium` here, so the page cannot be opened");
         return;
     };
-    let noted = |name: &str| {
-        let (_, rest) = document.split_once(&format!("data-heat-{name}=\"")).expect("what the visitor noted");
-        rest.split('"').next().unwrap_or_default().to_owned()
-    };
+    let noted = |name: &str| attribute(&document, &format!("data-heat-{name}"));
     let told = noted("told");
     for text in [
         "dictFind dict.c:512",
@@ -169,6 +182,19 @@ fn the_heat_map_works() {
         assert_eq!(noted(name), "true", "{name}");
     }
     assert!(section(&document, "heat").contains("12,000 samples"));
+    let all = accesses::sums(&detail, |_| Some(()))[&()];
+    let dict = accesses::sums(&detail, |own| own.code)[&100];
+    let pct = |part: u64, whole: u64| format!("{:.1}%", 100.0 * part as f64 / whole as f64);
+    let of = |weight: &str| attribute(&document, &format!("data-flame-{weight}"));
+    for (weight, part) in [("accesses", pct(dict.0 + dict.1, all.0 + all.1)), ("stores", pct(dict.1, all.1))]
+    {
+        let shown = of(weight);
+        let dict = shown.split(" | ").find(|label| label.starts_with("dictFind, "));
+        assert!(dict.is_some_and(|label| label.contains(&part)), "{weight}: {part} in {shown}");
+        assert!(shown.contains(" | [heap], ") && shown.contains("A sample has no call stack"), "{shown}");
+    }
+    let bytes = of("bytes");
+    assert!(bytes.starts_with("all, 76.3MiB, 100%") && !bytes.contains("[heap]"), "{bytes}");
     assert!(
         section(&document, "accesses").matches("<path").count() > 2,
         "the working set and the advice are drawn"

@@ -47,6 +47,46 @@ fn all_parts_are_there() {
     assert_eq!(data["flame"]["bytes"][0], 80_000_000);
 }
 
+/// Sums of the flame graph's nodes by name, whatever the path to them.
+fn by_name(data: &Value, weight: &str) -> std::collections::BTreeMap<String, u64> {
+    let own = &data["flame_accesses"];
+    let column = |name: &str| own[name].as_array().expect("a column").iter().filter_map(Value::as_u64);
+    let mut sums = std::collections::BTreeMap::new();
+    for (frame, value) in column("frame").zip(column(weight)) {
+        let name = data["frames"][frame as usize]["name"].as_str().unwrap_or_default().to_owned();
+        *sums.entry(name).or_default() += value;
+    }
+    sums
+}
+
+/// The tree's sums are those of the samples, by function and by mapping; cycles where they are told.
+#[test]
+fn the_flame_graph_has_accesses_too() {
+    let detail = accesses::with_accesses(fixture::run(300, true));
+    let told = data(&page(&detail));
+    let (by_code, by_region) =
+        (accesses::sums(&detail, |own| own.code), accesses::sums(&detail, |own| own.region));
+    let all = accesses::sums(&detail, |_| Some(()))[&()];
+    for (weight, of) in [
+        ("accesses", (|(loads, stores)| loads + stores) as fn((u64, u64)) -> u64),
+        ("loads", |sums| sums.0),
+        ("stores", |sums| sums.1),
+    ] {
+        let found = by_name(&told, weight);
+        assert_eq!(told["flame_accesses"][weight][0], of(all), "{weight}");
+        assert_eq!(found["dictFind"], of(by_code[&100]), "{weight}");
+        assert_eq!(found["[stack]"], of(by_region[&30]), "{weight}");
+    }
+    assert!(told["flame_accesses"]["latency"].is_null(), "the walk tells none");
+    let precise = accesses::precise(&detail);
+    let page = waytrace_report::html::page(&detail, fixture::traced(&detail), precise, &View::default());
+    let told = data(&page.expect("nothing to fail"));
+    assert_eq!(told["flame_accesses"]["accesses"][0], 1000 * (all.0 + all.1));
+    assert_eq!(told["flame_accesses"]["latency"][0], 40 * 1000 * all.0);
+    assert_eq!(by_name(&told, "latency")["dictFind"], 40 * 1000 * by_code[&100].0);
+    assert!(data(&self::page(&fixture::run(300, true)))["flame_accesses"].is_null(), "none were sampled");
+}
+
 #[test]
 fn phases_have_a_row_for_each_thread() {
     let detail = fixture::with_phases(fixture::run(50, true));

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde::{Serialize, Serializer};
 use waytrace_model::stack::Frame;
 
+use crate::access_words;
 use crate::text::plain;
 
 /// A frame as it is shown.
@@ -39,6 +40,13 @@ impl Frames {
     /// Number of a frame's function, wherever in it the frame is.
     pub fn function(&mut self, frame: &Frame) -> u32 {
         self.id(Shown { name: frame.label(), module: frame.module.clone(), place: None, inlined: false })
+    }
+
+    /// Number of a function that accesses memory. All code of a module without symbols is one.
+    pub fn accessing(&mut self, frame: &Frame) -> u32 {
+        let whole = Frame { offset: 0, ..frame.clone() };
+        let name = access_words::frame_label(&whole);
+        self.id(Shown { name, module: frame.module.clone(), place: None, inlined: false })
     }
 
     /// Number of a name that stands in for frames that are not known.

@@ -2,6 +2,7 @@
 
 mod activity;
 mod counters;
+mod flames;
 mod frames;
 mod heat;
 mod packed;
@@ -27,6 +28,7 @@ use traced::Traced;
 use tree::Tree;
 use working::Working;
 
+use crate::flame::accesses::{self as flame, Sums};
 use crate::largest::Largest;
 use crate::text::plain;
 use crate::{Cause, Error, View, heat as picture};
@@ -49,6 +51,7 @@ pub struct Data<'a> {
     lifetimes: &'a [Bucket],
     sites: Sites,
     flame: Tree,
+    flame_accesses: Option<Tree>,
     traced: Option<Traced>,
     working: Option<Working>,
     heat: Option<Heat>,
@@ -67,12 +70,19 @@ impl<'a> Data<'a> {
         view: &View,
     ) -> Result<Self, Error> {
         let largest = Largest::of(traced, detail.report.run.duration_ns, RECTANGLES_MAX)?;
+        let mut sums = Sums::new();
+        let accesses = accesses.inspect(|access| {
+            if let Ok(access) = access {
+                flame::add(&mut sums, access);
+            }
+        });
         let seen = picture::Heat::of(detail, &largest.drawn, accesses, view, POINTS_MAX)?;
         let allocations = detail.report.allocations.as_ref();
         let points = Points::of(&detail.windows);
         let mut frames = Frames::default();
         let sites = Sites::of(detail, &mut frames);
-        let flame = Tree::of(&detail.sites, &mut frames);
+        let flame = flames::allocations(&detail.sites, &mut frames);
+        let flame_accesses = flames::accesses(detail, &sums, &mut frames);
         Ok(Self {
             duration_ns: detail.report.run.duration_ns,
             mode: allocations.and_then(|own| own.mode).map(|mode| mode.as_str()),
@@ -87,6 +97,7 @@ impl<'a> Data<'a> {
             points,
             sites,
             flame,
+            flame_accesses,
             frames,
         })
     }

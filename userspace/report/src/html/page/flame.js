@@ -1,27 +1,37 @@
-// The flame graph: callers above, callees below, as wide as their share of the chosen weight.
+// The flame graph: callers above, callees below, as wide as their share of the chosen weight. Allocations and accesses are
+// trees of their own; the weight decides which one is shown.
 let findInFlame = () => {};
 const drawFlame = () => {
   const body = bodyOf("flame");
-  const tree = data.flame;
-  if (tree.parent.length < 2) { empty("flame", "No allocation site was seen."); return; }
+  const grown = (tree, hint, weights, estimated) => {
+    if (!tree || tree.parent.length < 2) return [];
+    const children = tree.parent.map(() => []);
+    tree.parent.forEach((parent, node) => { if (node > 0) children[parent].push(node); });
+    const own = { tree, children, hint, estimated };
+    return weights.filter(([key]) => tree[key]).map(([key, text, format]) => ({ key, text, format, own }));
+  };
+  const allocated = grown(data.flame, "A site's totals are split over its sampled stacks in proportion to their samples; what was never sampled hangs under “stack not sampled” with its immediate caller.",
+    [["bytes", "Bytes", formatBytes], ["calls", "Calls", formatCount], ["live", "Live bytes", formatBytes], ["peak", "Live at the peak", formatBytes]], data.mode === "budgeted" ? "~" : "");
+  const accessed = grown(data.flame_accesses, "Sampled accesses: the function that made them, above it what it was inlined into, below it the mapping it reached. A sample has no call stack.",
+    [["accesses", "Accesses", formatCount], ["loads", "Loads", formatCount], ["stores", "Stores", formatCount], ["latency", "Latency", v => `${formatCount(v)} cycles`]], "");
+  const views = [...allocated, ...accessed];
+  if (views.length === 0) { empty("flame", "No allocation site was seen, and no access."); return; }
   const ROW = 19;
-  const children = tree.parent.map(() => []);
-  tree.parent.forEach((parent, node) => { if (node > 0) children[parent].push(node); });
-  const weights = [["bytes", "Bytes", formatBytes], ["calls", "Calls", formatCount], ["live", "Live bytes", formatBytes], ["peak", "Live at the peak", formatBytes]].filter(([key]) => tree[key]);
-  const estimated = data.mode === "budgeted" ? "~" : "";
-  const state = { weight: "bytes", root: 0, wanted: "", focus: 0 };
-  const value = node => tree[state.weight][node];
-  const write = v => estimated + weights.find(([key]) => key === state.weight)[2](v);
-  const name = node => data.frames[tree.frame[node]].name;
-  const moduleOf = node => data.frames[tree.frame[node]].module || "";
+  const state = { view: views[0], root: 0, wanted: "", focus: 0 };
+  const value = node => state.view.own.tree[state.view.key][node];
+  const write = v => state.view.own.estimated + state.view.format(v);
+  const name = node => data.frames[state.view.own.tree.frame[node]].name;
+  const moduleOf = node => data.frames[state.view.own.tree.frame[node]].module || "";
+  const below = node => state.view.own.children[node];
+  const above = node => state.view.own.tree.parent[node];
   const hue = text => { let hash = 7; for (const c of text) hash = (hash * 31 + c.codePointAt(0)) >>> 0; return hash % 360; };
   const fill = node => state.wanted && matches(node) ? "var(--hit)"
     : moduleOf(node) === "" ? "hsl(215 12% var(--flame-l))" : `hsl(${hue(moduleOf(node))} var(--flame-s) calc(var(--flame-l) + ${hue(name(node)) % 11 - 5}%))`;
   const matches = node => name(node).toLowerCase().includes(state.wanted) || moduleOf(node).toLowerCase().includes(state.wanted);
-  const path = node => { const up = []; for (let at = node; at > 0; at = tree.parent[at]) up.unshift(at); return up; };
+  const path = node => { const up = []; for (let at = node; at > 0; at = above(at)) up.unshift(at); return up; };
 
   const host = h("div", { class: "flame" });
-  const svg = s("svg", { role: "tree", "aria-label": "Flame graph of allocations" });
+  const svg = s("svg", { role: "tree", "aria-label": "Flame graph" });
   const found = h("output", {});
   const shown = new Map();
   const layout = width => {
@@ -31,7 +41,7 @@ const drawFlame = () => {
       shown.set(node, { depth, x, wide });
       let at = x;
       const scale = value(node) > 0 ? wide / value(node) : 0;
-      for (const child of children[node].slice().sort((a, b) => value(b) - value(a))) {
+      for (const child of below(node).slice().sort((a, b) => value(b) - value(a))) {
         const childWide = value(child) * scale;
         if (childWide < 0.6) break;
         place(child, depth + 1, at, childWide);
@@ -43,7 +53,7 @@ const drawFlame = () => {
   };
   const all = () => Math.max(value(0), 1);
   const describe = (node, x, y) => showTip(x, y, h("div", { class: "mono" }, name(node)), h("div", { class: "soft" }, moduleOf(node)), tipRows([
-    ...weights.map(([key, text, format]) => [text.toLowerCase(), `${estimated}${format(tree[key][node])} (${formatPct(100 * tree[key][node] / Math.max(tree[key][0], 1))})`]),
+    ...views.filter(view => view.own === state.view.own).map(({ key, text, format, own: { tree, estimated } }) => [text.toLowerCase(), `${estimated}${format(tree[key][node])} (${formatPct(100 * tree[key][node] / Math.max(tree[key][0], 1))})`]),
     state.root !== 0 && ["of what is zoomed to", formatPct(100 * value(node) / Math.max(value(state.root), 1))],
   ]));
   const cut = (text, wide) => { const room = Math.floor((wide - 8) / 7.4); return room < 3 ? "" : text.length <= room ? text : text.slice(0, room - 1) + "…"; };
@@ -64,17 +74,17 @@ const drawFlame = () => {
     layout(width);
     svg.setAttribute("height", (Math.max(...[...shown.values()].map(at => at.depth)) + 1) * ROW);
     svg.replaceChildren(...[...shown.keys()].map(box));
-    const counted = node => matches(node) ? value(node) : children[node].reduce((sum, child) => sum + counted(child), 0);
+    const counted = node => matches(node) ? value(node) : below(node).reduce((sum, child) => sum + counted(child), 0);
     found.textContent = state.wanted ? `${formatPct(100 * counted(0) / all())} of ${write(value(0))} matches` : `${write(value(0))} in all`;
     reset.hidden = state.root === 0;
     if (isFocused) svg.querySelector(`[data-node="${state.focus}"]`)?.focus({ preventScroll: true });
   };
   svg.addEventListener("keydown", event => {
-    const siblings = children[tree.parent[state.focus]].filter(node => shown.has(node)).sort((a, b) => value(b) - value(a));
+    const siblings = below(above(state.focus)).filter(node => shown.has(node)).sort((a, b) => value(b) - value(a));
     const at = siblings.indexOf(state.focus);
     const next = {
-      ArrowUp: () => tree.parent[state.focus], ArrowLeft: () => siblings[at - 1], ArrowRight: () => siblings[at + 1],
-      ArrowDown: () => children[state.focus].filter(node => shown.has(node)).sort((a, b) => value(b) - value(a))[0],
+      ArrowUp: () => above(state.focus), ArrowLeft: () => siblings[at - 1], ArrowRight: () => siblings[at + 1],
+      ArrowDown: () => below(state.focus).filter(node => shown.has(node)).sort((a, b) => value(b) - value(a))[0],
     }[event.key];
     if (event.key === "Enter" || event.key === " ") { event.preventDefault(); zoom(state.focus); }
     else if (event.key === "Escape") zoom(0);
@@ -91,15 +101,26 @@ const drawFlame = () => {
   });
   const search = h("input", { type: "search", class: "grow", placeholder: "Search functions and modules", "aria-label": "Search the flame graph", input: event => { state.wanted = event.target.value.trim().toLowerCase(); draw(); } });
   const reset = h("button", { type: "button", hidden: true, click: () => zoom(0) }, "Zoom out");
+  const show = view => {
+    if (view.own !== state.view.own) state.root = state.focus = 0;
+    state.view = view;
+    hint.textContent = `Callers above, callees below. ${view.own.hint} Click or Enter zooms, arrows move, Escape zooms out.`;
+    omitted.textContent = `The ${whole(view.own.tree.omitted)} smallest frames are not drawn.`;
+    omitted.hidden = view.own.tree.omitted === 0;
+    draw();
+  };
+  const picker = choice("Weight", views.map(view => [view, view.text]), state.view, show);
+  const [hint, omitted] = [note(""), note("")];
   findInFlame = text => {
     search.value = text;
     state.wanted = text.toLowerCase();
     state.root = state.focus = 0;
+    // Sites are those of allocations, whose weights come first.
+    if (state.view.own !== views[0].own) picker.querySelector("button").click();
     draw();
     document.getElementById("flame").scrollIntoView();
   };
   host.append(svg);
-  body.append(h("div", { class: "bar" }, choice("Weight", weights.map(([key, text]) => [key, text]), state.weight, weight => { state.weight = weight; draw(); }), search, found, reset), redrawn(host, () => draw()),
-    note("Callers above, callees below. A site's totals are split over its sampled stacks in proportion to their samples; what was never sampled hangs under “stack not sampled” with its immediate caller. Click or Enter zooms, arrows move, Escape zooms out."));
-  if (tree.omitted > 0) body.append(note(`The ${whole(tree.omitted)} smallest frames are not drawn.`));
+  body.append(h("div", { class: "bar" }, picker, search, found, reset), redrawn(host, () => draw()), hint, omitted);
+  show(state.view);
 };
