@@ -13,8 +13,9 @@ use super::problem::{Item, Problem, Unit};
 pub(super) struct Part {
     /// As a place in [`Problem::items`].
     pub(super) item: usize,
-    /// Counters of the unit that can count it.
+    /// Counters of the unit that can count it; none if it is unlimited.
     pub(super) counters: Counters,
+    pub(super) unlimited: bool,
     /// Sorted, without repetitions.
     pub(super) uses: Vec<super::Use>,
     pub(super) alone: bool,
@@ -27,7 +28,7 @@ pub(super) struct Part {
 impl Part {
     /// Whether it can be in no run with an item that is taken alone.
     pub(super) fn is_general(&self) -> bool {
-        self.counters & FIXED == 0
+        !self.unlimited && self.counters & FIXED == 0
     }
 }
 
@@ -149,8 +150,9 @@ fn block(id: usize, kind: usize, mut parts: Vec<Part>) -> Block {
 }
 
 fn part(at: usize, item: &Item, unit: &Unit) -> Result<Part, Reason> {
-    let counters = mask(item.general & unit.general, item.fixed & unit.fixed);
-    if counters == 0 {
+    let unlimited = item.unlimited;
+    let counters = if unlimited { 0 } else { mask(item.general & unit.general, item.fixed & unit.fixed) };
+    if counters == 0 && !unlimited {
         return Err(Reason::NoCounter);
     }
     if unit.limit == Some(0) {
@@ -167,7 +169,15 @@ fn part(at: usize, item: &Item, unit: &Unit) -> Result<Part, Reason> {
     {
         return Err(Reason::PoolTooSmall(one.pool));
     }
-    Ok(Part { item: at, counters, uses, alone: item.alone, conflicts: Vec::new(), abroad: Vec::new() })
+    Ok(Part {
+        item: at,
+        counters,
+        unlimited,
+        uses,
+        alone: item.alone,
+        conflicts: Vec::new(),
+        abroad: Vec::new(),
+    })
 }
 
 fn add_conflicts(problem: &Problem, parts: &mut BTreeMap<usize, Part>) {

@@ -38,10 +38,14 @@ fn items(parts: &[&Part]) -> Vec<usize> {
 
 /// Hall's bound beside what is taken alone.
 fn by_counters(parts: &[&Part], alone: usize) -> Argument {
-    let (_, short) = Demand::of(parts.iter().map(|part| part.counters)).fewest(alone);
-    // No counter is short if the runs of what is taken alone do for all.
-    let Some(short) = short else { return Argument::Nothing };
-    let confined = |part: &&Part| part.counters & !short.counters == 0;
+    let limited = parts.iter().filter(|part| !part.unlimited);
+    let (_, short) = Demand::of(limited.map(|part| part.counters)).fewest(alone);
+    let Some(short) = short else {
+        // No counter is short: the runs of what is taken alone do for all, or one run does.
+        let one = parts.first().filter(|_| alone == 0);
+        return one.map_or(Argument::Nothing, |part| Argument::Apart(vec![vec![part.item]]));
+    };
+    let confined = |part: &&Part| !part.unlimited && part.counters & !short.counters == 0;
     let inside: Vec<&Part> = parts.iter().copied().filter(confined).collect();
     let counters = inside.iter().fold(0 as Counters, |all, part| all | part.counters);
     Argument::Counters {
@@ -54,7 +58,7 @@ fn by_counters(parts: &[&Part], alone: usize) -> Argument {
 /// The best argument for these parts where nothing is taken alone. `told` are pools whose values are alike in all of them.
 fn argument(task: &Task, parts: &[&Part], told: &[usize]) -> Argument {
     let mut best = by_counters(parts, 0);
-    if task.limits.most < task.limits.counters {
+    if task.limits.most < usize::MAX {
         let limit = Argument::Limit { items: items(parts), limit: task.limits.most };
         if limit.runs() > best.runs() {
             best = limit;

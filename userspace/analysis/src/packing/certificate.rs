@@ -116,6 +116,9 @@ impl Argument {
                     words.names(&items)
                 )
             }
+            Self::Apart(blocks) if blocks.len() == 1 => {
+                format!("there is something to count ({})", words.names(&blocks.concat()))
+            }
             Self::Apart(blocks) => {
                 let items: Vec<usize> = blocks.iter().filter_map(|block| block.first().copied()).collect();
                 format!("{} of which no two can be counted at once ({})", blocks.len(), words.names(&items))

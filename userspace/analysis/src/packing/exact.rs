@@ -11,7 +11,9 @@ pub(super) fn groups(task: &Task) -> Option<Vec<Group<'_>>> {
     if !task.blocks.iter().all(|block| is_plain(block, task)) {
         return None;
     }
-    let (alone, rest): (Vec<&Block>, Vec<&Block>) = task.blocks.iter().partition(|block| block.alone());
+    let unlimited = |block: &&Block| block.parts.iter().any(|part| part.unlimited);
+    let (free, limited): (Vec<&Block>, Vec<&Block>) = task.blocks.iter().partition(unlimited);
+    let (alone, rest): (Vec<&Block>, Vec<&Block>) = limited.into_iter().partition(|block| block.alone());
     let demand = Demand::of(rest.iter().flat_map(|block| &block.parts).map(|part| part.counters));
     let (runs, _) = demand.fewest(alone.len());
     let sent = demand.send(Capacity { runs, alone: alone.len() }).ok()?;
@@ -32,14 +34,22 @@ pub(super) fn groups(task: &Task) -> Option<Vec<Group<'_>>> {
             }
         }
     }
+    if groups.is_empty() && !free.is_empty() {
+        groups.push(Group::new(&task.limits));
+    }
+    for block in free {
+        groups.first_mut()?.add(block).then_some(())?;
+    }
     Some(groups)
 }
 
 fn is_plain(block: &Block, task: &Task) -> bool {
     let [part] = block.parts.as_slice() else { return false };
+    // What is unlimited takes its unit's whole limit, if there is one.
+    let most = if part.unlimited { usize::MAX } else { task.limits.counters };
     part.uses.is_empty()
         && part.conflicts.is_empty()
         && part.abroad.is_empty()
-        && task.limits.most >= task.limits.counters
-        && (!part.alone || part.counters & GENERAL != 0)
+        && task.limits.most >= most
+        && (!part.alone || part.counters & GENERAL != 0 && !part.unlimited)
 }

@@ -4,11 +4,19 @@
 use super::block::{Block, Limits, Part};
 use super::counters::{Counters, FIXED, GENERAL, counter};
 use super::plan::{Placed, UnitGroup};
+use super::problem::Counter;
 
 #[derive(Debug, Clone, Copy)]
 struct Slot<'u> {
-    counter: u8,
+    /// `None` of what is unlimited.
+    counter: Option<u8>,
     part: &'u Part,
+}
+
+impl Slot<'_> {
+    fn set(&self) -> Counters {
+        self.counter.map_or(0, |bit| 1 << bit)
+    }
 }
 
 /// Blocks that fit one run, each item on a counter.
@@ -66,15 +74,16 @@ impl<'u> Group<'u> {
     pub(super) fn remove(&mut self, block: &Block) {
         self.blocks.retain(|one| one.id != block.id);
         self.slots.retain(|slot| !block.parts.iter().any(|part| part.item == slot.part.item));
-        self.used = self.slots.iter().fold(0, |used, slot| used | 1 << slot.counter);
+        self.used = self.slots.iter().fold(0, |used, slot| used | slot.set());
         self.alone = self.slots.iter().any(|slot| slot.part.alone);
     }
 
     /// All but the counters.
     fn may_share(&self, block: &Block) -> bool {
         let size = self.slots.len() + block.parts.len();
+        let limited = block.parts.iter().filter(|part| !part.unlimited);
         size <= self.limits.most
-            && size <= self.limits.counters
+            && self.used.count_ones() as usize + limited.count() <= self.limits.counters
             && (!block.alone()
                 || self.is_empty() && block.parts.iter().filter(|part| part.alone).count() == 1)
             && block.parts.iter().all(|part| {
@@ -106,7 +115,7 @@ impl<'u> Group<'u> {
         let mut placed: Vec<Placed> = self
             .slots
             .iter()
-            .map(|slot| Placed { item: slot.part.item, counter: counter(slot.counter) })
+            .map(|slot| Placed { item: slot.part.item, counter: slot.counter.map_or(Counter::Own, counter) })
             .collect();
         placed.sort_by_key(|placed| placed.item);
         UnitGroup { unit, placed }
@@ -121,6 +130,10 @@ fn assign<'u>(
     restricted: bool,
     visited: &mut Counters,
 ) -> Option<Counters> {
+    if part.unlimited {
+        slots.push(Slot { counter: None, part });
+        return Some(0);
+    }
     let allowed = match (restricted, part.alone) {
         (false, _) => part.counters,
         (true, false) => part.counters & FIXED,
@@ -132,15 +145,15 @@ fn assign<'u>(
     if free != 0 {
         // Fixed counters first, then high ones: most restrictions are to the low ones.
         let bit = (Counters::BITS - 1 - free.leading_zeros()) as u8;
-        slots.push(Slot { counter: bit, part });
+        slots.push(Slot { counter: Some(bit), part });
         return Some(1 << bit);
     }
     for at in 0..slots.len() {
         let Some(slot) = slots.get(at).copied() else { continue };
-        if (allowed & !*visited) >> slot.counter & 1 == 0 {
+        if allowed & !*visited & slot.set() == 0 {
             continue;
         }
-        *visited |= 1 << slot.counter;
+        *visited |= slot.set();
         if let Some(slot) = slots.get_mut(at) {
             slot.part = part;
         }

@@ -28,7 +28,7 @@ pub struct Unit {
     pub general: u64,
     /// Fixed counters that may be used, a bit each.
     pub fixed: u64,
-    /// The most items it counts at once on all its counters; `None` where only the counters limit it.
+    /// The most items it counts at once, wherever it counts them; `None` where only the counters limit it.
     pub limit: Option<usize>,
     /// What its items share besides counters.
     pub pools: Vec<Pool>,
@@ -55,9 +55,11 @@ pub struct Item {
     pub general: u64,
     /// Fixed counters that can count it, a bit each.
     pub fixed: u64,
+    /// Whether it needs none of these, because it has a counter to itself that always runs, or none.
+    pub unlimited: bool,
     /// Registers it needs.
     pub uses: Vec<Use>,
-    /// Whether its unit can count nothing else meanwhile but on fixed counters. Intel's readme of the perfmon data: "when
+    /// Whether its unit can count nothing else on general counters meanwhile. Intel's readme of the perfmon data: "when
     /// this event is being collected, the remaining programmable counters are not available to count any other events".
     pub alone: bool,
 }
@@ -78,6 +80,8 @@ pub enum Counter {
     General(u8),
     /// One that counts a certain event only, by its bit.
     Fixed(u8),
+    /// One to itself, or none: of an item that is [`Item::unlimited`].
+    Own,
 }
 
 /// A problem that refers to what it does not have.

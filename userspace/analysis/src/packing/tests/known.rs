@@ -51,6 +51,21 @@ fn what_is_taken_alone_leaves_the_fixed_counters_to_others() {
 }
 
 #[test]
+fn what_has_a_counter_to_itself_takes_no_other() {
+    let own = Item { unlimited: true, ..on(15) };
+    let all = [items("own", 50, &own), items("e", 8, &on(15))].concat();
+    takes(&one(unit("iio", 4, 0), all), 2);
+    // Tracepoints need no counter; only how many can be open at once limits them.
+    let tracepoint = Unit { limit: Some(20), ..Unit::default() };
+    let problem = one(tracepoint, items("own", 50, &own));
+    let explained = takes(&problem, 3).units[0].certificate.explain(&problem, 0, 1);
+    assert_eq!(explained, "50 with at most 20 at once (own.0, …): at least 3 runs");
+    takes(&one(unit("msr", 0, 0), items("own", 50, &own)), 1);
+    let alone = Item { alone: true, ..on(15) };
+    takes(&one(unit("cpu", 4, 0), [items("own", 2, &own), items("alone", 2, &alone)].concat()), 2);
+}
+
+#[test]
 fn two_registers_take_two_values_at_once() {
     let msr = |value| Item { uses: vec![Use { pool: 0, value }], ..on(15) };
     let with = |values: &[u64]| {

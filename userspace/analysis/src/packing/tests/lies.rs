@@ -48,10 +48,11 @@ fn moved(plan: &mut Plan, item: usize, beside: usize, counter: Counter) {
 #[test]
 fn every_broken_constraint_is_found() {
     let general = Counter::General;
-    let cases: [(&str, Change<'_>); 17] = [
+    let cases: [(&str, Change<'_>); 18] = [
         ("a cannot be counted by General(1)", &|plan| moved(plan, 0, 1, general(1))),
         ("fixed cannot be counted by Fixed(1)", &|plan| moved(plan, 5, 1, Counter::Fixed(1))),
         ("b cannot be counted by General(200)", &|plan| moved(plan, 1, 0, general(200))),
+        ("b cannot be counted by Own", &|plan| moved(plan, 1, 0, Counter::Own)),
         ("alone is taken alone, with b", &|plan| moved(plan, 1, 2, general(0))),
         ("values {1, 2} in pool 0 of cpu", &|plan| moved(plan, 3, 4, general(0))),
         ("items 0 and 3 conflict", &|plan| moved(plan, 0, 3, general(0))),

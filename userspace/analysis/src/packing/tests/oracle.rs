@@ -70,10 +70,16 @@ fn count(unit: &Unit, items: &[&Item], taken: &mut Vec<Counter>) -> bool {
         return alone.is_none_or(|alone| {
             (0..items.len())
                 .filter(|other| *other != alone)
-                .all(|other| !items[other].alone && matches!(taken[other], Counter::Fixed(_)))
+                .all(|other| !items[other].alone && !matches!(taken[other], Counter::General(_)))
         });
     }
     let item = items[taken.len()];
+    if item.unlimited {
+        taken.push(Counter::Own);
+        let found = count(unit, items, taken);
+        taken.pop();
+        return found;
+    }
     let set = |mask: u64| (0..64).filter(move |bit| mask >> bit & 1 == 1);
     let general = set(item.general & unit.general).map(Counter::General);
     let all: Vec<Counter> = general.chain(set(item.fixed & unit.fixed).map(Counter::Fixed)).collect();

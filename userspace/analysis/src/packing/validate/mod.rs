@@ -66,7 +66,9 @@ fn coverage(problem: &Problem, plan: &Plan, faults: &mut Vec<String>) {
 fn holds(problem: &Problem, item: &Item, reason: Reason) -> bool {
     let Some(unit) = problem.units.get(item.unit) else { return false };
     match reason {
-        Reason::NoCounter => item.general & unit.general == 0 && item.fixed & unit.fixed == 0,
+        Reason::NoCounter => {
+            !item.unlimited && item.general & unit.general == 0 && item.fixed & unit.fixed == 0
+        }
         Reason::NothingAllowed => unit.limit == Some(0),
         Reason::PoolTooSmall(pool) => {
             let values: BTreeSet<u64> =
@@ -87,14 +89,16 @@ fn check_group(problem: &Problem, unit: &Unit, group: &UnitGroup, faults: &mut V
         if item.unit != group.unit {
             faults.push(format!("{} is not of {}", item.name, unit.name));
         }
-        let (bit, there) = match placed.counter {
-            Counter::General(bit) => (bit, unit.general & item.general),
-            Counter::Fixed(bit) => (bit, unit.fixed & item.fixed),
+        let is_set = |mask: u64, bit: u8| bit < 64 && mask & (1 << bit) != 0;
+        let can_count = match placed.counter {
+            Counter::General(bit) => !item.unlimited && is_set(unit.general & item.general, bit),
+            Counter::Fixed(bit) => !item.unlimited && is_set(unit.fixed & item.fixed, bit),
+            Counter::Own => item.unlimited,
         };
-        if bit >= 64 || there & (1 << bit) == 0 {
+        if !can_count {
             faults.push(format!("{} cannot be counted by {:?}", item.name, placed.counter));
         }
-        if !counters.insert(placed.counter) {
+        if !counters.insert(placed.counter) && placed.counter != Counter::Own {
             faults.push(format!("{:?} counts twice", placed.counter));
         }
         for one in &item.uses {

@@ -60,7 +60,9 @@ impl<'p> Proof<'p> {
 
     fn confined(&self, items: &[usize], general: u64, fixed: u64) -> Result<(), String> {
         let outside = |item: &&Item| {
-            item.general & self.there.general & !general != 0 || item.fixed & self.there.fixed & !fixed != 0
+            item.unlimited
+                || item.general & self.there.general & !general != 0
+                || item.fixed & self.there.fixed & !fixed != 0
         };
         match self.items(items)?.into_iter().find(outside) {
             Some(item) => Err(format!("another counter can count {}", item.name)),
@@ -70,7 +72,7 @@ impl<'p> Proof<'p> {
 
     /// Whether the item can be in no run of an item taken alone: such a run has room on fixed counters only.
     fn is_general(&self, item: &Item) -> bool {
-        item.fixed & self.there.fixed == 0 && !item.alone
+        item.fixed & self.there.fixed == 0 && !item.alone && !item.unlimited
     }
 
     /// Runs an argument proves to be needed, beside those of what is taken alone if `beside`.
@@ -183,6 +185,9 @@ impl<'p> Proof<'p> {
     /// Tries all counters for the first item, then for the rest.
     fn have_counters(&self, items: &[&Item], used: (u64, u64)) -> bool {
         let Some((first, rest)) = items.split_first() else { return true };
+        if first.unlimited {
+            return self.have_counters(rest, used);
+        }
         let free = |mask: u64| (0..64).map(|bit| 1 << bit).filter(move |bit| mask & bit != 0);
         let (general, fixed) =
             (first.general & self.there.general & !used.0, first.fixed & self.there.fixed & !used.1);
