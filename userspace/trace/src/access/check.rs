@@ -77,6 +77,7 @@ pub struct Checks {
 
 struct Check {
     tid: u32,
+    first_ip: u64,
     second_ip: u64,
     walked: Option<Walked>,
     until_ns: u64,
@@ -122,6 +123,7 @@ impl Checks {
                 self.tally.armed += 1;
                 self.under_way = Some(Check {
                     tid: capture.tid,
+                    first_ip,
                     second_ip,
                     walked: None,
                     until_ns: super::now_ns() + PATIENCE_NS,
@@ -155,22 +157,19 @@ impl Checks {
         });
     }
 
-    /// The thread came by the second after the first. Gives whether the walk did so too; `None` where it claimed nothing.
+    /// The thread came by the second after the first. Gives whether the walk did so too; `None` where it claimed nothing, or
+    /// the registers captured here do not tell what is accessed: the mask of a masked access is none of them.
     pub fn second(&mut self, capture: &Capture, emulator: &mut Emulator, space: &Space) -> Option<bool> {
         let check = self.under_way.take_if(|check| check.tid == capture.tid)?;
         let agrees = match check.walked? {
-            Walked::Reached(accesses) => {
-                let made = emulator.walk(capture, space, &[Sight::Process], |mut walk| {
-                    walk.walker.begin(walk.start);
-                    // Of an instruction that cannot be finished the accesses are known all the same.
-                    let _ = walk.walker.step(&mut walk.memory, &mut walk.code);
-                    Ok(walk.walker.accesses().to_vec())
-                });
-                made.is_ok_and(|made| made == accesses)
-            }
+            Walked::Reached(accesses) => made_at(capture, emulator, space)? == accesses,
             Walked::Missed => false,
             Walked::Lost => return None,
         };
+        if !agrees {
+            let [first, second] = [check.first_ip, check.second_ip].map(|ip| format!("{ip:#x}"));
+            tracing::debug!(first, second, "a walk went astray");
+        }
         self.tally.compared += 1;
         self.tally.confirmed += u64::from(agrees);
         Some(agrees)
@@ -185,6 +184,18 @@ impl Checks {
     pub fn finish(self) -> Tally {
         self.tally
     }
+}
+
+/// The accesses of the instruction the thread is about to execute.
+fn made_at(capture: &Capture, emulator: &mut Emulator, space: &Space) -> Option<Vec<Access>> {
+    let made = emulator.walk(capture, space, &[Sight::Process], |mut walk| {
+        walk.walker.begin(walk.start);
+        let stepped = walk.walker.step(&mut walk.memory, &mut walk.code);
+        let accesses = walk.walker.accesses().to_vec();
+        // Of an instruction that cannot be finished the accesses are known all the same.
+        if accesses.is_empty() { stepped.and(Ok(accesses)) } else { Ok(accesses) }
+    });
+    made.ok()
 }
 
 /// Walks until the instruction at `ip`, and gives the accesses that makes; `None` if the walk does not come by.
