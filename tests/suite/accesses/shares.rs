@@ -53,6 +53,30 @@ fn accesses_to_arrays_have_the_shares_the_program_gives_them() {
     check("access_arrays.c", &["seq", "stride", "chase", "hotcold", "two_arrays"]);
 }
 
+/// Of two thousand samples, if nothing holds them up, a thousand at most are kept.
+#[test]
+fn a_bounded_run_has_the_same_shares() {
+    let _turn = or_skip!(live::turn());
+    let start = or_skip!(Start::plain("access_arrays.c"));
+    let measured = sampled(start, "two_arrays", &["--max-samples", "1000"]);
+    let report = accesses(&measured.report);
+    let (samples, ranges) = (samples(&measured.store), ranges(&measured.truth));
+    let kept = report.kept;
+    assert_eq!((kept.of, kept.samples), (report.resolved, samples.len() as u64));
+    assert!(kept.samples <= 1000 && (kept.factor > 1) == (kept.of > 1000), "{kept:?}");
+    let truth: f64 = ranges.iter().map(|range| range.loads + range.stores).sum();
+    for range in &ranges {
+        let share = (range.loads + range.stores) / truth;
+        let seen = weight(samples.iter().filter(|sample| range.has(sample))) / weight(samples.iter());
+        let allowed = tolerance(share, samples.len() as f64);
+        assert!((seen - share).abs() <= allowed, "{}: {seen} of {share}", range.name);
+    }
+    // Remote is what a machine with one node has none of; with several it depends on where the program ran.
+    if measured.report.host.numa_nodes.len() == 1 {
+        assert!(report.regions.iter().all(|region| region.remote == Some(0)), "{report:#?}");
+    }
+}
+
 #[test]
 fn accesses_by_all_kinds_of_instructions_are_found() {
     check("access_code.c", &["stack", "pointers", "rep", "vector_sse", "switch_table", "indirect"]);
