@@ -171,7 +171,7 @@ fn close(on: &OnCpu, now: &Reading) -> Option<()> {
 
 /// The window a time falls into; `None` before the run starts.
 #[inline(always)]
-fn window(at_ns: u64) -> Option<u64> {
+pub fn window(at_ns: u64) -> Option<u64> {
     let start = setting!(run_start_ns);
     (start != 0 && at_ns >= start).then(|| (at_ns - start) / constant(&INTERVAL_NS).max(1))
 }

@@ -9,10 +9,12 @@ use crate::harness::workload::Start;
 use crate::or_skip;
 
 const CONTRACT: &str = include_str!("../golden/show-json.contract");
+/// What a run adds that counts accesses in the kernel.
+pub const ACCESSES: &str = include_str!("../golden/show-json-accesses.contract");
 
 /// Path and type of each line that is no comment.
-fn contract() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = CONTRACT.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+fn fields(contract: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = contract.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| line.split_once(' ').map(|(path, kind)| (path, kind.trim())).unwrap())
 }
 
@@ -49,9 +51,9 @@ fn is_of(value: &Value, kind: &str) -> bool {
 }
 
 /// Missing and mistyped fields of a document; with `full`, also lists of the contract that are empty.
-fn breaches(document: &Value, full: bool) -> Vec<String> {
+pub fn breaches(contract: &'static str, document: &Value, full: bool) -> Vec<String> {
     let mut found = Vec::new();
-    for (path, kind) in contract() {
+    for (path, kind) in fields(contract) {
         match values_at(document, path) {
             None => found.push(format!("{path} is missing")),
             Some(values) if values.is_empty() && full => found.push(format!("{path} has no example")),
@@ -72,7 +74,7 @@ fn an_exact_run_keeps_the_contract_in_full() {
     let args = [&["--exact", "--name", "golden"][..], &phases].concat();
     let measured = live::measure(workload, &args);
     let printed = measured.finished.json();
-    assert_eq!(breaches(&printed, true), Vec::<String>::new());
+    assert_eq!(breaches(CONTRACT, &printed, true), Vec::<String>::new());
     assert_eq!(printed["run"]["name"], Value::from("golden"));
     let shown = measured.store.run(&["show", "golden", "--json"]);
     assert_eq!(shown.json(), printed, "`profile --json` and `show --json` print the same document");
@@ -83,7 +85,7 @@ fn a_budgeted_run_keeps_the_contract() {
     let _turn = or_skip!(live::turn());
     let workload = or_skip!(Start::plain("churn.c")).args(&["1", "20000", "mix", "1", "0"]).spawn();
     let measured = live::measure(workload, &[]);
-    assert_eq!(breaches(&measured.finished.json(), false), Vec::<String>::new());
+    assert_eq!(breaches(CONTRACT, &measured.finished.json(), false), Vec::<String>::new());
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn a_run_without_allocations_keeps_the_contract() {
     let measured = live::measure(workload, &["--collect", "counters"]);
     let document = measured.finished.json();
     assert!(document["allocations"].is_null());
-    assert_eq!(breaches(&document, false), Vec::<String>::new());
+    assert_eq!(breaches(CONTRACT, &document, false), Vec::<String>::new());
     let skipped = &measured.report.collectors;
     assert!(
         skipped.iter().all(|collector| collector.reason.is_some()
@@ -104,7 +106,7 @@ fn a_run_without_allocations_keeps_the_contract() {
 #[test]
 fn the_contracts_checker_sees_breaches() {
     let document = serde_json::json!({"schema_version": "one", "run": {"id": 1}});
-    let found = breaches(&document, false);
+    let found = breaches(CONTRACT, &document, false);
     assert!(found.contains(&"schema_version is \"one\", not count".to_owned()), "{found:?}");
     assert!(found.contains(&"run.name is missing".to_owned()), "{found:?}");
     assert!(!found.iter().any(|breach| breach.starts_with("run.id ")), "{found:?}");

@@ -8,6 +8,7 @@ pub mod access;
 pub mod allocation;
 pub mod cookie;
 pub mod counter;
+pub mod heat;
 pub mod lifecycle;
 pub mod loss;
 pub mod mapping;

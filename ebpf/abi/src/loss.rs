@@ -14,8 +14,10 @@ pub const READINGS_FULL: u32 = 4;
 pub const STACKS_FULL: u32 = 5;
 /// No room for another process: a child is not followed.
 pub const TARGETS_FULL: u32 = 6;
+/// No room for a CPU's totals of a window of accesses; what it sampled is in no total.
+pub const HEAT_FULL: u32 = 7;
 /// How many kinds there are.
-pub const KINDS: u32 = 7;
+pub const KINDS: u32 = 8;
 
 /// The names the user side reports them under, in order.
 pub const NAMES: [&str; KINDS as usize] = [
@@ -26,4 +28,5 @@ pub const NAMES: [&str; KINDS as usize] = [
     "readings_full",
     "stack_missing",
     "targets_full",
+    "heat_full",
 ];

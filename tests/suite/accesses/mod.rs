@@ -1,5 +1,6 @@
 //! Sampled memory accesses of programs whose accesses are known, and of programs that make them hard to know.
 
+mod aggregate;
 mod blocks;
 mod hardware;
 mod shares;

@@ -43,6 +43,10 @@ pub struct AccessReport {
     pub stores: u64,
     /// What of the address space was seen in use.
     pub working_set: WorkingSet,
+    /// What was counted in the kernel, where samples come with an address; `null` elsewhere. Then `loads`, `stores` and the
+    /// working sets are its own wherever it knows them.
+    #[serde(default)]
+    pub aggregate: Option<AggregateReport>,
     /// Mappings, most accessed first.
     pub regions: Vec<RegionReport>,
     /// Allocation sites, most accessed first; empty without `--exact`.
@@ -55,6 +59,34 @@ pub struct AccessReport {
     pub tiers: Vec<TierStep>,
     /// Why some of the above is missing.
     pub null_reason: Option<String>,
+}
+
+/// Accesses counted in the kernel, by page and line. Weights are those of the samples: where every access is an event (a
+/// watched address) they are counts of what the program did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AggregateReport {
+    /// Length of its windows.
+    pub window_ns: u64,
+    /// Samples counted.
+    pub samples: u64,
+    /// Samples handed on one by one; the others are in sums only.
+    pub passed: u64,
+    /// Weight of all.
+    pub counted: u64,
+    /// Weighted loads.
+    pub loads: u64,
+    /// Weighted stores.
+    pub stores: u64,
+    /// Weight of accesses whose direction only a sample's own record tells.
+    pub unknown: u64,
+    /// Distinct pages of 4 KiB.
+    pub pages: u64,
+    /// Distinct lines of 64 bytes.
+    pub lines: u64,
+    /// Weight whose page found no room in the kernel's table.
+    pub unplaced: u64,
+    /// Weight whose line had to make way for another in the kernel's table.
+    pub evicted: u64,
 }
 
 /// The bound on stored accesses: what of the sampled ones is left, all sums being of these.

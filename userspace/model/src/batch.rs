@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, AccessTotals};
+use crate::access_heat::HeatWindow;
 use crate::allocation::{AllocationTotals, AllocationWindow, MapEvent, Site, TracedAllocation};
 use crate::collector::{CollectorReport, Loss, Overhead};
 use crate::counter::CounterReading;
@@ -40,6 +41,8 @@ pub struct Batch {
     pub traced: Vec<TracedAllocation>,
     /// Accesses resolved since the batch before, in the order of their times but for a few.
     pub accesses: Vec<Access>,
+    /// What the kernel part has counted of accesses in windows that were complete, oldest first.
+    pub heat: Vec<HeatWindow>,
 }
 
 /// What is known only at the end of the run.

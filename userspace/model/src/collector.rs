@@ -50,11 +50,11 @@ pub struct CollectorReport {
 
 /// Everything that was seen to happen but could not be recorded, by kind. An absent kind lost nothing.
 ///
-/// Kinds: `ring_full` (records that found no room), `sites_full`, `live_full`, `threads_full`, `targets_full`, `readings_full` (what found
-/// no room in a kernel table), `stack_missing` (stacks that could not be taken or unwound in time), `walk_truncated` (stacks
+/// Kinds: `ring_full` (records that found no room), `sites_full`, `live_full`, `threads_full`, `targets_full`, `readings_full`, `heat_full`
+/// (what found no room in a kernel table), `stack_missing` (stacks that could not be taken or unwound in time), `walk_truncated` (stacks
 /// that ran out of captured bytes), `traced_dropped` (blocks whose trace was not kept), `windows_unusable` (probing windows
-/// that carry no estimate), `samples_dropped` (access samples that came while the walker was behind), `accesses_dropped` (accesses the
-/// disk had no time for).
+/// that carry no estimate), `samples_dropped` (access samples that came while the walker was behind), `samples_missed` (accesses to
+/// a watched address at a moment when the kernel runs no program), `accesses_dropped` (accesses the disk had no time for).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Loss(pub BTreeMap<String, u64>);

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod access_heat;
 pub mod access_report;
 pub mod allocation;
 pub mod batch;

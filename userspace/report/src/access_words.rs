@@ -2,7 +2,7 @@
 //! memory is to the program.
 
 use waytrace_model::access::Source;
-use waytrace_model::access_report::{AccessReport, SiteAccesses};
+use waytrace_model::access_report::{AccessReport, AggregateReport, SiteAccesses};
 use waytrace_model::stack::Frame;
 use waytrace_model::units::format_count;
 
@@ -63,6 +63,22 @@ pub fn trust(own: &AccessReport) -> String {
         None => None,
     };
     std::iter::once(samples).chain(resolved).chain(confirmed).collect::<Vec<_>>().join(", ")
+}
+
+/// What was counted in the kernel, and what of it is known of the sum only.
+pub fn aggregate(own: &AggregateReport) -> String {
+    let all = own.counted.max(1) as f64;
+    let rest = |weight: u64, what: &str| {
+        (weight > 0).then(|| format!("{} of it without {what}", percent(100.0 * weight as f64 / all)))
+    };
+    let counted = format!(
+        "{} in the kernel, {} of {} samples one by one",
+        format_count(own.counted as f64),
+        format_count(own.passed as f64),
+        format_count(own.samples as f64)
+    );
+    let parts = [rest(own.unplaced, "a page"), rest(own.evicted, "a line")];
+    std::iter::once(counted).chain(parts.into_iter().flatten()).collect::<Vec<_>>().join(", ")
 }
 
 /// What the bound on stored samples left; `None` where that is all of them.
@@ -188,6 +204,7 @@ mod tests {
             loads: 1000,
             stores: 0,
             working_set: waytrace_model::access_report::WorkingSet::default(),
+            aggregate: None,
             regions: Vec::new(),
             sites,
             functions: Vec::new(),

@@ -5,6 +5,7 @@
 //! not here: whether the samples can be trusted, which their source says ([`waytrace_model::access::Source::bias`]).
 
 mod functions;
+mod heat;
 mod lines;
 mod nodes;
 mod regions;
@@ -17,12 +18,14 @@ mod tiers;
 mod windows;
 
 use waytrace_model::access::{Access, AccessTotals};
+use waytrace_model::access_heat::{HeatCell, HeatWindow};
 use waytrace_model::access_report::{AccessReport, Kept};
 use waytrace_model::allocation::Site;
 use waytrace_model::run::NumaNode;
 
 use crate::interval::SampleSize;
 use functions::Functions;
+use heat::Heat;
 use lines::Lines;
 use nodes::ByCpu;
 use regions::Regions;
@@ -43,6 +46,7 @@ pub struct Summary {
     by_cpu: ByCpu,
     functions: Functions,
     sites: Sites,
+    heat: Heat,
 }
 
 impl Summary {
@@ -57,6 +61,16 @@ impl Summary {
         self.sites.add(access);
     }
 
+    /// Adds a window of what was counted in the kernel; its cells are added one by one.
+    pub fn add_window(&mut self, window: &HeatWindow, interval_ns: u64) {
+        self.heat.add_window(window, interval_ns);
+    }
+
+    /// Adds a page or line counted in the kernel.
+    pub fn add_cell(&mut self, cell: &HeatCell) {
+        self.heat.add_cell(cell);
+    }
+
     /// Samples counted.
     pub fn samples(&self) -> u64 {
         self.size.samples()
@@ -64,13 +78,17 @@ impl Summary {
 
     /// Everything derived from the samples, all of which were kept, on a machine with these `nodes`. Keys `totals` and `sites`
     /// do not name are counted, but in no list.
-    pub fn finish(self, totals: &AccessTotals, sites: &[Site], nodes: &[NumaNode]) -> AccessReport {
+    pub fn finish(mut self, totals: &AccessTotals, sites: &[Site], nodes: &[NumaNode]) -> AccessReport {
+        let sampled = self.all;
+        self.all = self.heat.sums().unwrap_or(self.all);
+        self.regions.follow(&self.heat, &totals.regions);
         let spaces = Spaces::of(&totals.regions);
         let seen = self.lines.seen(&spaces);
         let merged = self.sites.merged(sites, &totals.footprints);
         let sharing = sharing::suspects(&self.lines, &seen.shared, &totals.regions, &self.sites, sites);
         let remote = self.by_cpu.remote(&totals.regions, nodes);
-        let (regions, no_remote) = self.regions.report(&totals.regions, &seen.by_region, &remote);
+        let (regions, no_remote) =
+            self.regions.report(&totals.regions, &seen.by_region, (&remote, &self.heat));
         let reasons = totals.null_reason.clone().into_iter().chain(nodes::null_reason(no_remote, nodes));
         let null_reason = reasons.reduce(|all, more| format!("{all}; {more}"));
         let tiers = tiers::steps(&totals.regions, &self.regions, &merged, self.all.total(), self.size);
@@ -86,10 +104,11 @@ impl Summary {
             checked: totals.checked,
             throttled: totals.throttled,
             effective_samples: self.size.effective().min(totals.resolved as f64),
-            kept: Kept::all(self.size.samples(), self.all.loads, self.all.stores),
+            kept: Kept::all(self.size.samples(), sampled.loads, sampled.stores),
             loads: self.all.loads,
             stores: self.all.stores,
-            working_set: seen.all,
+            working_set: self.heat.seen(seen.all),
+            aggregate: self.heat.report(),
             regions,
             sites: sites::report(&merged),
             functions: self.functions.report(&totals.code),

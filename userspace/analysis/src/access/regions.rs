@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use waytrace_model::access::{Access, AccessKind, Region};
 use waytrace_model::access_report::{RegionReport, WorkingSet};
 
+use super::heat::Heat;
 use super::nodes::Remote;
 use super::sums::Sums;
 use super::table::Table;
@@ -43,12 +44,21 @@ impl Regions {
         self.0.get(&region).map_or_else(Sums::default, |of_region| of_region.sums)
     }
 
+    /// Takes the sums from what was counted in the kernel, where that knows them.
+    pub(super) fn follow(&mut self, heat: &Heat, regions: &[Region]) {
+        for region in regions {
+            if let Some(sums) = heat.of_region(region.id) {
+                self.0.entry(region.id).or_default().sums = sums;
+            }
+        }
+    }
+
     /// Most accessed first; and of how many that were accessed remote accesses are not known.
     pub(super) fn report(
         &self,
         regions: &[Region],
         seen: &Table<u32, WorkingSet>,
-        remote: &Remote,
+        (remote, heat): (&Remote, &Heat),
     ) -> (Vec<RegionReport>, usize) {
         let mut reports: Vec<RegionReport> = regions
             .iter()
@@ -61,7 +71,7 @@ impl Regions {
                     end: region.end,
                     loads: made.sums.loads,
                     stores: made.sums.stores,
-                    working_set: seen.get(&region.id).copied().unwrap_or_default(),
+                    working_set: heat.seen_in(region.id, seen.get(&region.id).copied().unwrap_or_default()),
                     resident_bytes: region.resident_bytes,
                     huge_bytes: region.huge_bytes,
                     node: region.node,

@@ -8,6 +8,7 @@ use waytrace_model::stack::Frame;
 
 use super::*;
 
+mod heat;
 mod nodes;
 mod oracle;
 mod sharing;

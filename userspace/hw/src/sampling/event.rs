@@ -2,7 +2,7 @@
 
 use waytrace_model::access::{Access, AccessKind, Precise};
 
-use super::records::Mapped;
+use super::records::TaskChange;
 use crate::Error;
 
 /// A sampled access.
@@ -63,33 +63,8 @@ pub enum Event {
     Throttled,
     /// And no longer does.
     Unthrottled,
-    /// A mapping of the target.
-    Mapped(Mapped),
-    /// A new name of a thread.
-    Named {
-        /// Process.
-        tgid: u32,
-        /// Thread.
-        tid: u32,
-        /// Name.
-        comm: String,
-    },
-    /// A thread or process that has begun and is sampled too.
-    Forked {
-        /// Its process.
-        tgid: u32,
-        /// Itself.
-        tid: u32,
-        /// The process that made it.
-        parent_tgid: u32,
-    },
-    /// A thread that has ended.
-    Exited {
-        /// Its process.
-        tgid: u32,
-        /// Itself.
-        tid: u32,
-    },
+    /// What became of a task of the target.
+    Task(TaskChange),
     /// Bytes that are no record of the kernel's, or one cut short.
     Damaged(u64),
 }

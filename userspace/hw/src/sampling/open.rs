@@ -99,7 +99,10 @@ pub(super) struct CpuRing {
 /// Everything open.
 #[derive(Debug, Default)]
 pub(super) struct Opened {
-    pub counters: Vec<Counter>,
+    /// Each with its position in the source's events.
+    pub counters: Vec<(Counter, usize)>,
+    /// Events that have to lead the groups of others.
+    pub leaders: Vec<Counter>,
     pub rings: Vec<CpuRing>,
     pub meanings: HashMap<u64, Meaning>,
     /// `sample_type` that the kernel took.
@@ -212,8 +215,8 @@ impl Opened {
         let counter = counter.map_err(failed)?;
         self.give_ring(asked, event, place, counter.as_raw_fd()).map_err(failed)?;
         self.meanings.insert(counter.id(), Meaning { layout: self.layout, event: place.event });
-        self.counters.extend(leader);
-        self.counters.push(counter);
+        self.leaders.extend(leader);
+        self.counters.push((counter, place.event));
         Ok(())
     }
 

@@ -62,19 +62,9 @@ pub struct Mapped {
     pub path: String,
 }
 
-/// One record.
+/// What a record tells of a process or thread, whether it is sampled just now or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
-    /// A sample.
-    Sample(Sample),
-    /// Records that found no room in the ring.
-    Lost(u64),
-    /// Samples the PMU or the kernel lost before there was a record.
-    LostSamples(u64),
-    /// The kernel holds samples back.
-    Throttled,
-    /// And no longer does.
-    Unthrottled,
+pub enum TaskChange {
     /// A mapping.
     Mapped(Mapped),
     /// A thread has a new name.
@@ -102,6 +92,23 @@ pub enum Record {
         /// Itself.
         tid: u32,
     },
+}
+
+/// One record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// A sample.
+    Sample(Sample),
+    /// Records that found no room in the ring.
+    Lost(u64),
+    /// Samples the PMU or the kernel lost before there was a record.
+    LostSamples(u64),
+    /// The kernel holds samples back.
+    Throttled,
+    /// And no longer does.
+    Unthrottled,
+    /// What became of a task.
+    Task(TaskChange),
     /// Bytes have come into the AUX area.
     Aux {
         /// Where they begin, counted from the start of the session.
@@ -148,15 +155,15 @@ impl Record {
             kind::MMAP2 => mapped(&mut bytes, true)?,
             kind::COMM => {
                 let (tgid, tid) = (bytes.u32()?, bytes.u32()?);
-                Self::Named { tgid, tid, comm: Bytes::text(bytes.rest()) }
+                Self::Task(TaskChange::Named { tgid, tid, comm: Bytes::text(bytes.rest()) })
             }
             kind::FORK => {
                 let (tgid, parent_tgid, tid) = (bytes.u32()?, bytes.u32()?, bytes.u32()?);
-                Self::Forked { tgid, tid, parent_tgid }
+                Self::Task(TaskChange::Forked { tgid, tid, parent_tgid })
             }
             kind::EXIT => {
                 let (tgid, _, tid) = (bytes.u32()?, bytes.u32()?, bytes.u32()?);
-                Self::Exited { tgid, tid }
+                Self::Task(TaskChange::Exited { tgid, tid })
             }
             kind::AUX => Self::Aux { offset: bytes.u64()?, size: bytes.u64()?, flags: bytes.u64()? },
             other => Self::Other(other),
@@ -205,7 +212,8 @@ fn mapped(bytes: &mut Bytes<'_>, second: bool) -> Option<Record> {
         bytes.u32()?;
     }
     let path = Bytes::text(bytes.rest());
-    Some(Record::Mapped(Mapped { tgid, tid, start, len, file_offset, executable, path }))
+    let mapped = Mapped { tgid, tid, start, len, file_offset, executable, path };
+    Some(Record::Task(TaskChange::Mapped(mapped)))
 }
 
 /// `PERF_RECORD_*` of the kernel. User-space tools number theirs from 64.

@@ -52,23 +52,26 @@ fn a_mapping_with_protection_and_one_without() {
         executable: Some(true),
         path: "/usr/bin/redis-server".to_owned(),
     };
-    assert_eq!(decode(kind::MMAP2, &with_ids(body)), Some(Record::Mapped(expected.clone())));
+    assert_eq!(
+        decode(kind::MMAP2, &with_ids(body)),
+        Some(Record::Task(TaskChange::Mapped(expected.clone())))
+    );
     let mut body = words(&[pair(6, 7), 0x40_0000, 0x2000, 0x1000]);
     body.extend(b"/usr/bin/redis-server\0\0\0");
     let first = Mapped { executable: None, ..expected };
-    assert_eq!(decode(kind::MMAP, &with_ids(body)), Some(Record::Mapped(first)));
+    assert_eq!(decode(kind::MMAP, &with_ids(body)), Some(Record::Task(TaskChange::Mapped(first))));
 }
 
 #[test]
 fn threads_come_get_a_name_and_go() {
     let mut body = words(&[pair(6, 7)]);
     body.extend(b"worker 1\0\0\0\0\0\0\0\0");
-    let named = Record::Named { tgid: 6, tid: 7, comm: "worker 1".to_owned() };
+    let named = Record::Task(TaskChange::Named { tgid: 6, tid: 7, comm: "worker 1".to_owned() });
     assert_eq!(decode(kind::COMM, &with_ids(body)), Some(named));
     let body = with_ids(words(&[pair(6, 5), pair(7, 5), 99]));
-    let forked = Record::Forked { tgid: 6, tid: 7, parent_tgid: 5 };
+    let forked = Record::Task(TaskChange::Forked { tgid: 6, tid: 7, parent_tgid: 5 });
     assert_eq!(decode(kind::FORK, &body), Some(forked));
-    assert_eq!(decode(kind::EXIT, &body), Some(Record::Exited { tgid: 6, tid: 7 }));
+    assert_eq!(decode(kind::EXIT, &body), Some(Record::Task(TaskChange::Exited { tgid: 6, tid: 7 })));
     let aux = Record::Aux { offset: 4096, size: 512, flags: 8 };
     assert_eq!(decode(kind::AUX, &with_ids(words(&[4096, 512, 8]))), Some(aux));
     assert_eq!(decode(77, &with_ids(Vec::new())), Some(Record::Other(77)));
@@ -81,7 +84,10 @@ fn the_ids_at_the_end_are_read_and_not_taken_for_text() {
         Trailer::decode(&IDS, &body),
         Trailer { tgid: Some(6), tid: Some(7), time_ns: Some(99), cpu: Some(1) }
     );
-    assert_eq!(decode(kind::COMM, &body), Some(Record::Named { tgid: 6, tid: 7, comm: String::new() }));
+    assert_eq!(
+        decode(kind::COMM, &body),
+        Some(Record::Task(TaskChange::Named { tgid: 6, tid: 7, comm: String::new() }))
+    );
     assert_eq!(Trailer::decode(&Layout::default(), &body), Trailer::default());
     assert_eq!(decode(kind::LOST, &words(&[1, 2, 3, 4, 5])), None, "shorter than its ids and itself");
 }

@@ -1,12 +1,15 @@
 //! A source at work: its open events, and what their rings hold turned into [`Event`]s.
 
 use std::collections::HashSet;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use waytrace_model::access::AccessKind;
 
 use super::event::{Event, MemorySample, Sampling};
 use super::open::{self, CpuRing, Opened, Rate, Scope};
-use super::records::{Header, Record, Records, Trailer, kind};
+use super::records::{Header, Record, Records, TaskChange, Trailer, kind};
 use super::sample::Sample;
-use super::source::{SampledEvent, SamplingSource};
+use super::source::{SampledEvent, SamplingSource, Transport};
 use super::spe::{self, SpeRecord};
 use crate::Error;
 use crate::counter::open_error;
@@ -53,8 +56,47 @@ impl Sampler {
         self.opened.layout.has(super::layout::PHYS_ADDR)
     }
 
+    /// Has the kernel run a program at each sample whose record is to come through the ring: `program` says which, by the
+    /// direction of the event. Those that have an AUX area have no such moment.
+    ///
+    /// # Errors
+    /// The kernel's refusal of a program.
+    pub fn run_at_samples<'p>(
+        &mut self,
+        mut program: impl FnMut(Option<AccessKind>) -> BorrowedFd<'p>,
+    ) -> Result<(), Error> {
+        let Self { source, opened, .. } = self;
+        for (counter, event) in &mut opened.counters {
+            let Some(sampled) = source.events.get(*event) else { continue };
+            if sampled.transport == Transport::Ring {
+                counter.set_bpf(program(sampled.kind).as_raw_fd()).map_err(|source| {
+                    open_error(format!("a program at event `{}`", sampled.attr.name()), source)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Accesses all threads have made to what is watched, whether they were sampled or not; `None` where something else is
+    /// sampled, of which the last events of a thread make no sample.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub fn watched(&mut self) -> Result<Option<u64>, Error> {
+        let mut sum = 0;
+        for (counter, event) in &mut self.opened.counters {
+            if self.source.events.get(*event).is_none_or(|event| event.watch.is_none()) {
+                return Ok(None);
+            }
+            sum += counter.read().map_err(|source| open_error("a sampled event".to_owned(), source))?;
+        }
+        Ok(Some(sum))
+    }
+
     fn all(&mut self, act: impl Fn(&mut perf_event::Counter) -> std::io::Result<()>) -> Result<(), Error> {
-        for counter in &mut self.opened.counters {
+        let opened = &mut self.opened;
+        for counter in opened.leaders.iter_mut().chain(opened.counters.iter_mut().map(|(counter, _)| counter))
+        {
             act(counter).map_err(|source| open_error("a sampled event".to_owned(), source))?;
         }
         Ok(())
@@ -98,9 +140,11 @@ impl Filter<'_> {
         let Some(tgids) = self.tgids else { return take(event) };
         let is_ours = match &event {
             Event::Sample(sample) => tgids.contains(&sample.tgid),
-            Event::Mapped(mapped) => tgids.contains(&mapped.tgid),
-            Event::Named { tgid, .. } | Event::Exited { tgid, .. } => tgids.contains(tgid),
-            Event::Forked { tgid, parent_tgid, .. } => {
+            Event::Task(TaskChange::Mapped(mapped)) => tgids.contains(&mapped.tgid),
+            Event::Task(TaskChange::Named { tgid, .. } | TaskChange::Exited { tgid, .. }) => {
+                tgids.contains(tgid)
+            }
+            Event::Task(TaskChange::Forked { tgid, parent_tgid, .. }) => {
                 let is_ours = tgids.contains(parent_tgid);
                 if is_ours {
                     tgids.insert(*tgid);
@@ -141,10 +185,7 @@ fn decode(
         Record::Lost(count) | Record::LostSamples(count) => take(Event::Lost(count)),
         Record::Throttled => take(Event::Throttled),
         Record::Unthrottled => take(Event::Unthrottled),
-        Record::Mapped(mapped) => take(Event::Mapped(mapped)),
-        Record::Named { tgid, tid, comm } => take(Event::Named { tgid, tid, comm }),
-        Record::Forked { tgid, tid, parent_tgid } => take(Event::Forked { tgid, tid, parent_tgid }),
-        Record::Exited { tgid, tid } => take(Event::Exited { tgid, tid }),
+        Record::Task(change) => take(Event::Task(change)),
         Record::Aux { offset, size, flags } => {
             let trailer = Trailer::decode(layout, body);
             from_aux(ring, part, (offset, size, flags), trailer, take);

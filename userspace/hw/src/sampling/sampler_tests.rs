@@ -180,7 +180,7 @@ fn threads_made_later_are_sampled_where_they_are_inherited() {
         let found = samples(&events);
         assert_eq!(found.len(), expected, "{inherit:?}");
         assert!(found.iter().all(|sample| sample.tid == late));
-        let told = |event: &Event| matches!(event, Event::Named { tid, comm, .. } if *tid == late && comm == "late one");
+        let told = |event: &Event| matches!(event, Event::Task(TaskChange::Named { tid, comm, .. }) if *tid == late && comm == "late one");
         assert_eq!(events.iter().any(told), expected > 0);
     }
 }
@@ -265,7 +265,10 @@ fn what_the_kernel_says_besides_samples_is_handed_on() {
     assert_eq!(said(kind::THROTTLE, &[0, 0, 0]), [Event::Throttled]);
     assert_eq!(said(kind::UNTHROTTLE, &[0, 0, 0]), [Event::Unthrottled]);
     assert_eq!(said(kind::LOST_SAMPLES, &[31]), [Event::Lost(31)]);
-    assert_eq!(said(kind::EXIT, &[5 << 32 | 4, 7 << 32 | 6]), [Event::Exited { tgid: 4, tid: 6 }]);
+    assert_eq!(
+        said(kind::EXIT, &[5 << 32 | 4, 7 << 32 | 6]),
+        [Event::Task(TaskChange::Exited { tgid: 4, tid: 6 })]
+    );
     assert_eq!(said(kind::LOST, &[]), [Event::Damaged(8)], "shorter than it has to be");
     assert_eq!(said(kind::AUX, &[0, 64, 0]), [Event::Lost(1)], "an area that was never mapped");
     assert_eq!(said(99, &[]), []);
@@ -316,7 +319,7 @@ fn cpus_are_filtered_by_process_and_its_children() {
             precise: None,
         })
     };
-    let forked = |tgid, parent_tgid| Event::Forked { tgid, tid: tgid, parent_tgid };
+    let forked = |tgid, parent_tgid| Event::Task(TaskChange::Forked { tgid, tid: tgid, parent_tgid });
     for event in
         [sample(10), sample(11), forked(12, 11), sample(12), forked(13, 10), sample(13), Event::Lost(3)]
     {

@@ -8,7 +8,7 @@ use std::path::Path;
 use waytrace_hw::sampling::bytes::Bytes;
 use waytrace_hw::sampling::data_source::DataSource;
 use waytrace_hw::sampling::layout::{self, Layout};
-use waytrace_hw::sampling::records::{HEADER_BYTES, Header, Record, Trailer, kind};
+use waytrace_hw::sampling::records::{HEADER_BYTES, Header, Record, TaskChange, Trailer, kind};
 use waytrace_hw::sampling::sample::Sample as PerfSample;
 use waytrace_model::access::AccessKind;
 
@@ -239,13 +239,18 @@ impl Reader<'_> {
                 }
                 Item::Sample(Box::new(access(&sample, header, attr, *kind, position)))
             }
-            Record::Mapped(mapped) => Item::Mapped(mapped),
-            Record::Named { tgid, tid, comm } => Item::Named { tgid, tid, comm, exec: header.is_exec() },
-            Record::Forked { tgid, parent_tgid, .. } => Item::Forked { tgid, parent_tgid },
+            Record::Task(TaskChange::Mapped(mapped)) => Item::Mapped(mapped),
+            Record::Task(TaskChange::Named { tgid, tid, comm }) => {
+                Item::Named { tgid, tid, comm, exec: header.is_exec() }
+            }
+            Record::Task(TaskChange::Forked { tgid, parent_tgid, .. }) => Item::Forked { tgid, parent_tgid },
             Record::Lost(count) => Item::Lost("ring_full", count),
             Record::LostSamples(count) => Item::Lost("samples_dropped", count),
             Record::Throttled => Item::Throttled,
-            Record::Unthrottled | Record::Exited { .. } | Record::Aux { .. } | Record::Other(_) => return,
+            Record::Unthrottled
+            | Record::Task(TaskChange::Exited { .. })
+            | Record::Aux { .. }
+            | Record::Other(_) => return,
         };
         // What perf found out about running processes before it began has the time 0.
         self.order.push(time_ns, item, take);

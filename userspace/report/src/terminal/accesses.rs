@@ -22,6 +22,9 @@ pub fn section(page: &mut Page, report: &RunReport) {
     page.labelled("accesses", &format!("{}: {}", own.source.as_str(), access_words::trust(own)));
     page.labelled("  bias", &own.bias);
     unresolved(page, own);
+    if let Some(counted) = &own.aggregate {
+        page.labelled("  counted", &access_words::aggregate(counted));
+    }
     if own.throttled > 0 {
         let times = format_count(own.throttled as f64);
         page.labelled("  held back", &format!("the kernel throttled sampling {times} times"));

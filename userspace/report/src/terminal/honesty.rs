@@ -23,6 +23,8 @@ pub fn loss_meaning(kind: &str) -> &'static str {
         "threads_full" => "calls of threads beyond the kernel's table",
         "targets_full" => "children beyond the kernel's table, not followed",
         "readings_full" => "counter readings beyond the kernel's table",
+        "heat_full" => "accesses of CPUs and windows beyond the kernel's table",
+        "samples_missed" => "accesses to a watched address at a moment when the kernel runs no program",
         "stack_missing" => "stacks that could not be taken or unwound in time",
         "walk_truncated" => "stacks that ran out of captured bytes",
         "traced_dropped" => "large blocks whose trace was not kept",

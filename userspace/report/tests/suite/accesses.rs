@@ -186,6 +186,7 @@ fn outline() -> AccessReport {
         loads: 0,
         stores: 0,
         working_set: WorkingSet { pages: 5321, lines: 9876 },
+        aggregate: None,
         regions: Vec::new(),
         sites: Vec::new(),
         functions: Vec::new(),

@@ -40,6 +40,10 @@ pub(crate) fn detail(connection: &Connection, run: RunId) -> rusqlite::Result<Op
     let intervals: Vec<Window> = windows.iter().map(|detail| detail.window).collect();
     let mut sets = Windows::new(&intervals, regions);
     let report = report_of(connection, &row, &named, |access| sets.add(access))?;
+    // A run's windows begin a little later than those that are counted.
+    accesses::heat::each_cell(connection, run, |start_ns, cell| {
+        sets.add_cell(&cell, start_ns.saturating_add(row.interval_ns / 2));
+    })?;
     if report.accesses.is_some() {
         for (window, set) in windows.iter_mut().zip(sets.finish()) {
             window.working_set = Some(set);

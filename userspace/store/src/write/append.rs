@@ -32,7 +32,8 @@ pub(super) fn batch(
     }
     map_events(connection, run, first.map_events, &batch.map_events)?;
     super::phases::insert(connection, run, &batch.phases)?;
-    super::traced::insert(connection, run, first.traced, &batch.traced)
+    super::traced::insert(connection, run, first.traced, &batch.traced)?;
+    super::heat::insert(connection, run, &batch.heat)
 }
 
 /// A thread announced again (exec renamed it, or its tid was reused) keeps the newest name.

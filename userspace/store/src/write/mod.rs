@@ -3,6 +3,7 @@
 mod accesses;
 mod append;
 mod epilogue;
+mod heat;
 mod intern;
 mod phases;
 mod samples;

@@ -13,6 +13,7 @@ mod corruption;
 mod crash;
 mod disk_full;
 mod docs;
+mod heat;
 mod kept;
 mod migration;
 mod opening;

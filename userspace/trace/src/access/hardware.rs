@@ -1,17 +1,23 @@
 //! Memory accesses as a PMU, or a debug register, samples them: addresses come with the samples, nothing is walked.
 //!
-//! The session's own thread takes the samples off the rings; there is nothing to hurry for, as they are complete.
+//! The kernel part counts all samples ([`heat`](super::heat)) and hands some on. The session's own thread takes these off
+//! the rings; there is nothing to hurry for, as they are complete. They wait for the counts of their window, which say what
+//! each stands for. SPE writes its samples past the kernel: of those none are counted there, and all are handed on.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::fd::AsFd;
 
-use waytrace_hw::sampling::{self, Event, MemorySample, Sampler, SamplingSource, Scope};
-use waytrace_model::access::{AccessTotals, Source};
+use waytrace_hw::sampling::{self, Event, MemorySample, Sampler, SamplingSource, Scope, Transport};
+use waytrace_model::access::{AccessKind, AccessTotals, Source};
+use waytrace_model::access_heat::HeatWindow;
 
+use super::heat::Heat;
 use super::places::Places;
 use super::worker::Sampled;
-use super::{Rate, Targets};
-use crate::Error;
+use super::{Finished, Rate, Targets};
 use crate::collect::thread_events;
+use crate::kernel::Kernel;
+use crate::{Error, clock};
 
 /// Room for records of each CPU, in bytes: some ten thousand, which a drain comes for 20 times a second.
 const RING_BYTES: usize = 1 << 20;
@@ -35,6 +41,8 @@ pub struct Precise {
 pub struct Hardware {
     sampler: Sampler,
     rate: sampling::Rate,
+    /// What is counted in the kernel; `None` before the start, and of a source that has nothing counted there.
+    heat: Option<Heat>,
     taken: Taken,
 }
 
@@ -58,7 +66,7 @@ impl Hardware {
             sampling::Rate::Period(period) => period,
             sampling::Rate::Frequency(_) => 1,
         };
-        Ok(Self { sampler, rate: wanted.rate, taken: Taken { only, period, ..Taken::default() } })
+        Ok(Self { sampler, rate: wanted.rate, heat: None, taken: Taken { only, period, ..Taken::default() } })
     }
 
     /// What a user should know of the samples.
@@ -67,14 +75,55 @@ impl Hardware {
         notes.iter().map(String::as_str).chain([NO_COST]).collect::<Vec<_>>().join("; ")
     }
 
-    /// Begins to sample. Times are counted from `start_ns`.
+    /// Begins to sample. Times are counted from `start_ns`, windows are `interval_ns` long.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn start(&mut self, tgids: &[u32], start_ns: u64) -> Result<(), Error> {
+    pub fn start(
+        &mut self,
+        kernel: &mut Kernel,
+        tgids: &[u32],
+        start_ns: u64,
+        interval_ns: u64,
+    ) -> Result<(), Error> {
         self.taken.start_ns = start_ns;
         self.taken.places = Places::of(tgids);
+        if self.sampler.source().events.iter().all(|event| event.transport == Transport::Ring) {
+            let [load, store, unknown] = [
+                kernel.perf_event_program("heat_load")?,
+                kernel.perf_event_program("heat_store")?,
+                kernel.perf_event_program("heat_unknown")?,
+            ];
+            self.sampler.run_at_samples(|kind| match kind {
+                Some(AccessKind::Load) => load.as_fd(),
+                Some(AccessKind::Store) => store.as_fd(),
+                None => unknown.as_fd(),
+            })?;
+            self.heat = Some(Heat::new(start_ns, interval_ns));
+        }
         Ok(sampling::Sampling::enable(&mut self.sampler)?)
+    }
+
+    /// Takes what the kernel part has counted of windows that are complete.
+    ///
+    /// # Errors
+    /// When the kernel part cannot be read.
+    pub fn count(&mut self, kernel: &mut Kernel) -> Result<(), Error> {
+        match self.heat.as_ref().and_then(|heat| heat.complete(clock::monotonic_ns())) {
+            Some(end) => self.count_until(kernel, end),
+            None => Ok(()),
+        }
+    }
+
+    fn count_until(&mut self, kernel: &mut Kernel, end: u64) -> Result<(), Error> {
+        let Self { heat: Some(heat), taken, .. } = self else { return Ok(()) };
+        heat.add(&kernel.take_heat(end)?, end, |tgid, address| taken.places.region(tgid, address));
+        Ok(())
+    }
+
+    /// Windows that were counted since the last time.
+    pub fn take_heat(&mut self) -> Vec<HeatWindow> {
+        self.heat.as_mut().map(Heat::take).unwrap_or_default()
     }
 
     /// Takes what the rings hold.
@@ -83,11 +132,9 @@ impl Hardware {
         sampling::Sampling::drain(sampler, &mut |event| taken.take(event));
     }
 
-    /// What was drained since the last time, in the order of time.
+    /// What was drained since the last time, in the order of time: of windows whose counts are known.
     pub fn take(&mut self) -> Vec<Sampled> {
-        let mut accesses = std::mem::take(&mut self.taken.accesses);
-        accesses.sort_by_key(|sampled| sampled.access.at_ns);
-        accesses
+        self.taken.take_weighed(self.heat.as_mut())
     }
 
     /// Tells that a process has mapped code anew, or runs another program.
@@ -95,15 +142,24 @@ impl Hardware {
         self.taken.places.changed(tgid);
     }
 
-    /// Ends sampling, and gives accesses not taken yet, totals without footprints, and the number of samples lost.
+    /// Ends sampling, and gives accesses not taken yet, and totals without footprints.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn finish(mut self) -> Result<(Vec<Sampled>, AccessTotals, u64), Error> {
+    pub fn finish(mut self, kernel: &mut Kernel) -> Result<(Vec<Sampled>, Finished), Error> {
         sampling::Sampling::disable(&mut self.sampler)?;
         self.drain();
+        self.count_until(kernel, u64::MAX)?;
         let rest = self.take();
-        let taken = self.taken;
+        let missed = match (&self.heat, self.sampler.watched()?) {
+            (Some(heat), Some(all)) => all.saturating_sub(heat.weight),
+            _ => 0,
+        };
+        let heat = self.take_heat();
+        let mut taken = self.taken;
+        if let Some(counted) = &self.heat {
+            taken.follow(counted);
+        }
         let rate_hz = match self.rate {
             sampling::Rate::Frequency(hz) => Some(hz as f64),
             sampling::Rate::Period(_) => None,
@@ -125,7 +181,7 @@ impl Hardware {
             footprints: Vec::new(),
             null_reason: None,
         };
-        Ok((rest, totals, taken.lost))
+        Ok((rest, Finished { rest: Vec::new(), heat, totals, dropped: taken.lost, missed, cost_ns: None }))
     }
 }
 
@@ -159,18 +215,14 @@ struct Taken {
 impl Taken {
     fn take(&mut self, event: Event) {
         match event {
-            Event::Sample(sample) => self.sample(sample),
+            Event::Sample(sample) => self.sample(&sample),
             Event::InKernel => self.kernel_samples += 1,
             Event::NoAddress => self.unresolve("no_address"),
             Event::Lost(count) => self.lost += count,
             // What was damaged may have been a sample.
             Event::Damaged(_) => self.lost += 1,
             Event::Throttled => self.throttled += 1,
-            Event::Unthrottled
-            | Event::Mapped(_)
-            | Event::Named { .. }
-            | Event::Forked { .. }
-            | Event::Exited { .. } => {}
+            Event::Unthrottled | Event::Task(_) => {}
         }
     }
 
@@ -178,20 +230,10 @@ impl Taken {
         *self.unresolved.entry(reason).or_default() += 1;
     }
 
-    fn sample(&mut self, mut sample: MemorySample) {
+    fn sample(&mut self, sample: &MemorySample) {
         let tgid = sample.tgid;
         if self.only.as_ref().is_some_and(|only| !only.contains(&tgid)) {
             return;
-        }
-        // Of a watched address the kernel hands over every event, whatever the period, where samples are to carry it
-        // (perf_swevent_event in kernel/events/core.c).
-        if sample.weight < self.period {
-            let passed = self.passed.entry(sample.tid).or_default();
-            *passed += sample.weight;
-            if *passed < self.period {
-                return;
-            }
-            sample.weight = std::mem::take(passed);
         }
         let Some(mut access) = sample.access(self.start_ns) else {
             return self.unresolve("unknown_direction");
@@ -205,107 +247,50 @@ impl Taken {
         access.code = sample.ip.map(|ip| self.places.code(tgid, ip));
         self.accesses.push(Sampled { tgid, access });
     }
+
+    /// Samples in the order of time, each with what it stands for; those of windows not counted yet stay.
+    fn take_weighed(&mut self, mut heat: Option<&mut Heat>) -> Vec<Sampled> {
+        let until_ns = heat.as_ref().map_or(u64::MAX, |heat| heat.taken_until_ns());
+        let (mut ready, wait): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.accesses).into_iter().partition(|own| own.access.at_ns < until_ns);
+        self.accesses = wait;
+        ready.sort_by_key(|sampled| sampled.access.at_ns);
+        ready.retain_mut(|Sampled { access, .. }| {
+            if let Some(heat) = &mut heat {
+                access.weight = heat.weigh(access.at_ns, access.cpu, access.weight);
+            }
+            match self.thinned(access.tid, access.weight) {
+                Some(weight) => {
+                    access.weight = weight;
+                    true
+                }
+                None => false,
+            }
+        });
+        ready
+    }
+
+    /// What a sample stands for that is kept. Of a watched address the kernel hands over every event, whatever the period,
+    /// where samples are to carry it (perf_swevent_event in kernel/events/core.c).
+    fn thinned(&mut self, tid: u32, weight: u64) -> Option<u64> {
+        if weight >= self.period {
+            return Some(weight);
+        }
+        let passed = self.passed.entry(tid).or_default();
+        *passed += weight;
+        (*passed >= self.period).then(|| std::mem::take(passed))
+    }
+
+    /// Takes the number of samples from the kernel's counts: what was handed on is a part of them.
+    fn follow(&mut self, heat: &Heat) {
+        self.resolved = heat.samples - self.unresolved.values().sum::<u64>().min(heat.samples);
+        self.kernel_samples += heat.in_kernel;
+        if heat.no_address > 0 {
+            *self.unresolved.entry("no_address").or_default() += heat.no_address;
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use waytrace_model::access::AccessKind;
-    use waytrace_model::collector::Status;
-
-    use super::super::{Mode, Prepared};
-    use super::*;
-
-    fn sample(tid: u32, kind: Option<AccessKind>, weight: u64) -> Event {
-        let (tgid, address) = (std::process::id(), &raw const NOT_MUCH as u64);
-        let (ip, precise) = (Some(0x1000 + u64::from(tid)), None);
-        Event::Sample(MemorySample {
-            time_ns: 500,
-            tgid,
-            tid,
-            cpu: Some(1),
-            ip,
-            address,
-            kind,
-            weight,
-            precise,
-        })
-    }
-
-    static NOT_MUCH: u64 = 7;
-
-    #[test]
-    fn every_event_is_an_access_or_has_its_reason() {
-        let mut taken = Taken { start_ns: 100, period: 1, ..Taken::default() };
-        let (load, store) = (Some(AccessKind::Load), Some(AccessKind::Store));
-        for event in [
-            sample(1, load, 8),
-            sample(2, store, 8),
-            sample(1, None, 8),
-            Event::NoAddress,
-            Event::InKernel,
-            Event::Throttled,
-            Event::Unthrottled,
-            Event::Lost(3),
-            Event::Damaged(40),
-        ] {
-            taken.take(event);
-        }
-        assert_eq!((taken.resolved, taken.kernel_samples, taken.throttled, taken.lost), (2, 1, 1, 4));
-        assert_eq!(taken.unresolved, BTreeMap::from([("no_address", 1), ("unknown_direction", 1)]));
-        let told: Vec<_> = taken.accesses.iter().map(|sampled| &sampled.access).collect();
-        assert_eq!(
-            told.iter().map(|access| access.kind).collect::<Vec<_>>(),
-            [AccessKind::Load, AccessKind::Store]
-        );
-        assert!(told.iter().all(|access| access.at_ns == 400 && access.weight == 8));
-        assert_eq!((told[0].code, told[1].code), (Some(0), Some(1)));
-        assert_eq!((told[0].region, told[1].region), (Some(0), Some(0)));
-        let regions = taken.places.conclude().0;
-        let address = &raw const NOT_MUCH as u64;
-        assert!((regions[0].start..regions[0].end).contains(&address), "{regions:?}");
-    }
-
-    #[test]
-    fn a_source_that_ignores_the_period_is_thinned_by_thread_and_no_event_is_lost() {
-        let mut taken = Taken { period: 4, ..Taken::default() };
-        for _ in 0..10 {
-            taken.take(sample(1, Some(AccessKind::Store), 1));
-        }
-        for _ in 0..3 {
-            taken.take(sample(2, Some(AccessKind::Store), 1));
-        }
-        taken.take(sample(2, Some(AccessKind::Store), 4));
-        let kept: Vec<_> = taken.accesses.iter().map(|s| (s.access.tid, s.access.weight)).collect();
-        assert_eq!(kept, [(1, 4), (1, 4), (2, 4)]);
-        assert_eq!((taken.passed[&1], taken.passed[&2]), (2, 3));
-    }
-
-    #[test]
-    fn a_source_that_cannot_be_opened_is_replaced_by_a_walk_unless_it_was_named() {
-        let tgids = [std::process::id()];
-        let targets = Targets { tgids: &tgids, only_tid: None, follow_forks: false };
-        // The kernel lets nobody watch an address of its own for a program.
-        let source = SamplingSource::watch(u64::MAX << 32, 8, true);
-        let of = |fallback| {
-            let rate = sampling::Rate::Period(1);
-            Prepared::new(&Mode::Hardware(Precise { source: source.clone(), rate, fallback }), targets)
-        };
-        assert!(of(None).is_err());
-        let replaced = of(Some(Rate::Hz(50.0))).unwrap();
-        assert!(matches!(&replaced, Prepared::Walk(Rate::Hz(hz), Some(_)) if *hz == 50.0));
-        let (status, reason) = replaced.status();
-        assert_eq!(status, Status::Degraded);
-        assert!(
-            reason
-                .is_some_and(|reason| reason.starts_with("by forward walk, as pmu-event cannot be opened: "))
-        );
-        assert_eq!(Prepared::Walk(Rate::Hz(1.0), None).status(), (Status::Ran, None));
-    }
-
-    #[test]
-    fn processes_not_asked_for_are_left_out() {
-        let mut taken = Taken { only: Some(vec![std::process::id() + 1]), period: 1, ..Taken::default() };
-        taken.take(sample(1, Some(AccessKind::Load), 1));
-        assert_eq!((taken.resolved, taken.accesses.len()), (0, 0));
-    }
-}
+#[path = "hardware_tests.rs"]
+mod tests;

@@ -23,6 +23,7 @@ mod check;
 mod code;
 mod emulator;
 mod hardware;
+mod heat;
 mod hot;
 mod memory;
 mod places;
@@ -35,6 +36,7 @@ mod walk;
 mod worker;
 
 use waytrace_model::access::{Access, AccessTotals};
+use waytrace_model::access_heat::HeatWindow;
 use waytrace_model::collector::Status;
 
 use hardware::Hardware;
@@ -144,7 +146,8 @@ pub struct Targets<'a> {
 }
 
 impl Accesses {
-    /// Starts sampling, in a kernel part that is aimed already. `knows_blocks` where that keeps all live blocks.
+    /// Starts sampling, in a kernel part that is aimed already and has windows of `interval_ns` from `start_ns` on.
+    /// `knows_blocks` where that keeps all live blocks.
     ///
     /// # Errors
     /// When the timers or events cannot be opened or started, or no thread can be started.
@@ -154,12 +157,13 @@ impl Accesses {
         targets: Targets<'_>,
         knows_blocks: bool,
         start_ns: u64,
+        interval_ns: u64,
     ) -> Result<Self, Error> {
         let blocks = if knows_blocks { Some(Blocks::new(kernel.live_table()?, start_ns)) } else { None };
         let collector = match ready {
             Ready::Walk(pace) => Collector::Walk(Box::new(Walk::start(kernel, pace, targets, start_ns)?)),
             Ready::Hardware(mut hardware) => {
-                hardware.start(targets.tgids, start_ns)?;
+                hardware.start(kernel, targets.tgids, start_ns, interval_ns)?;
                 Collector::Hardware(hardware)
             }
         };
@@ -173,14 +177,22 @@ impl Accesses {
         }
     }
 
-    /// Keeps a walk within its budget.
+    /// Keeps a walk within its budget; takes what the kernel part has counted of hardware's samples.
     ///
     /// # Errors
-    /// When the timers cannot be opened anew.
+    /// When the timers cannot be opened anew, or the kernel part cannot be read.
     pub fn keep_pace(&mut self, kernel: &mut Kernel, targets: Targets<'_>) -> Result<(), Error> {
         match &mut self.collector {
             Collector::Walk(walk) => walk.keep_pace(kernel, targets),
-            Collector::Hardware(_) => Ok(()),
+            Collector::Hardware(hardware) => hardware.count(kernel),
+        }
+    }
+
+    /// What was counted in the kernel of windows that were complete since the last time.
+    pub fn take_heat(&mut self) -> Vec<HeatWindow> {
+        match &mut self.collector {
+            Collector::Walk(_) => Vec::new(),
+            Collector::Hardware(hardware) => hardware.take_heat(),
         }
     }
 
@@ -206,21 +218,20 @@ impl Accesses {
     /// # Errors
     /// When the kernel part cannot be read, or the kernel does not let go of the events.
     pub fn finish(mut self, kernel: &mut Kernel, tgids: &[u32], cpu_ns: u64) -> Result<Finished, Error> {
-        let (rest, mut totals, dropped, cost_ns) = match self.collector {
+        let (rest, finished) = match self.collector {
             Collector::Walk(walk) => {
                 let (rest, totals, dropped, cost_ns) = walk.finish(kernel, cpu_ns)?;
-                (rest, totals, dropped, Some(cost_ns))
+                let (heat, cost_ns) = (Vec::new(), Some(cost_ns));
+                (rest, Finished { rest: Vec::new(), heat, totals, dropped, missed: 0, cost_ns })
             }
-            Collector::Hardware(hardware) => {
-                let (rest, totals, lost) = hardware.finish()?;
-                (rest, totals, lost, None)
-            }
+            Collector::Hardware(hardware) => hardware.finish(kernel)?,
         };
         let rest = joined(&mut self.blocks, rest, true);
+        let mut totals = finished.totals;
         residency::enter(&mut totals.regions);
         totals.footprints = self.blocks.as_ref().map(|blocks| blocks.footprints(tgids)).unwrap_or_default();
         totals.null_reason = self.blocks.is_none().then(|| NO_BLOCKS.to_owned());
-        Ok(Finished { rest, totals, dropped, cost_ns })
+        Ok(Finished { rest, totals, ..finished })
     }
 }
 
@@ -235,10 +246,14 @@ fn joined(blocks: &mut Option<Blocks>, sampled: Vec<Sampled>, is_last: bool) -> 
 pub struct Finished {
     /// Accesses that were not taken yet.
     pub rest: Vec<Access>,
+    /// Windows counted in the kernel that were not taken yet.
+    pub heat: Vec<HeatWindow>,
     /// Totals.
     pub totals: AccessTotals,
     /// Samples a ring had no room for.
     pub dropped: u64,
+    /// Accesses to a watched address for which the kernel did not run the kernel part.
+    pub missed: u64,
     /// CPU time it took from the targets, in nanoseconds; `None` where nobody knows.
     pub cost_ns: Option<f64>,
 }

@@ -1,6 +1,7 @@
 //! The kernel part: loading it with a run's constants, and typed access to its maps and programs.
 
 mod btf;
+mod heat;
 mod iterator;
 mod live;
 mod maps;
@@ -20,6 +21,7 @@ use waytrace_abi::pod;
 use waytrace_abi::settings::Settings;
 
 use crate::Error;
+pub use heat::{Heat, HeatRoom};
 use iterator::TaskIterator;
 pub use live::LiveTable;
 pub use maps::{Counts, Histogram, Plain, Sums, TotalsReader};
@@ -53,6 +55,8 @@ pub struct Constants {
     pub phases: bool,
     /// Accesses are sampled.
     pub accesses: bool,
+    /// Room for what is summed up of samples with an address.
+    pub heat: HeatRoom,
     /// Live blocks tracked at once.
     pub max_live: u32,
     /// Size of the ring; a power of two, at least a page.
@@ -108,6 +112,7 @@ impl Kernel {
             u32::from(constants.phases),
         ];
         let live_sets = constants.max_live.div_ceil(WAYS).next_power_of_two();
+        let passed = heat::passed(constants.interval_ns);
         let mut loader = EbpfLoader::new();
         loader
             .btf(None)
@@ -120,6 +125,9 @@ impl Kernel {
             .override_global("EVENT_COUNT", &constants.event_count, true)
             .override_global("INTERVAL_NS", &constants.interval_ns, true)
             .override_global("LIVE_SETS", &live_sets, true)
+            .override_global("HEAT_PASSED", &passed, true)
+            .map_max_entries("HEAT_PAGES", constants.heat.pages)
+            .map_max_entries("HEAT_LINES", constants.heat.lines)
             .map_max_entries("STACKS", if constants.every_stack { MAX_STACKS } else { 1 })
             .map_max_entries("LIVE_KEYS", live_sets)
             .map_max_entries("LIVE", live_sets * WAYS)

@@ -202,6 +202,32 @@ pub fn lookup_all<K: Pod, V: Pod>(map: BorrowedFd<'_>) -> io::Result<Vec<(K, V)>
     }
 }
 
+/// Removes entries of a hash map in batches. One that has gone meanwhile is passed over.
+///
+/// # Errors
+/// What the kernel says.
+pub fn delete_all<K: Pod>(map: BorrowedFd<'_>, keys: &[K]) -> io::Result<()> {
+    let mut rest = keys;
+    while !rest.is_empty() {
+        let mut attr = zeroed();
+        // SAFETY: `batch` is the view of the union the batch commands use.
+        let batch = unsafe { &mut attr.batch };
+        batch.keys = rest.as_ptr() as u64;
+        batch.count = u32::try_from(rest.len()).unwrap_or(u32::MAX);
+        batch.map_fd = map.as_raw_fd() as u32;
+        let result = bpf(bpf_cmd::BPF_MAP_DELETE_BATCH, &mut attr);
+        // SAFETY: the kernel wrote the number of those removed back into the same view.
+        let removed = unsafe { attr.batch.count } as usize;
+        let passed = match result {
+            Ok(_) => removed,
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => removed + 1,
+            Err(error) => return Err(error),
+        };
+        rest = rest.get(passed.max(1)..).unwrap_or_default();
+    }
+    Ok(())
+}
+
 /// An array map seen through memory. The kernel side may write it at any time.
 pub struct View {
     start: *mut libc::c_void,

@@ -19,7 +19,7 @@ use crate::collect::mappings::{self, Mappings};
 use crate::collect::perf::{Events, Perf};
 use crate::collect::phases::Phases;
 use crate::collect::tasks::Tasks;
-use crate::kernel::{Constants, Kernel};
+use crate::kernel::{Constants, HeatRoom, Kernel};
 use crate::probes::{Detail, Placed, Plan, Prober};
 use crate::stacks::Worker;
 use crate::{Error, calibrate, clock};
@@ -96,6 +96,7 @@ impl Session {
                     request.sampled(),
                     request.detail() >= Detail::Lifetimes,
                     settings.run_start_ns,
+                    request.interval_ns,
                 )
             })
             .transpose();
@@ -227,6 +228,7 @@ fn constants(request: &Request, found: &Found, event_count: usize, walks: bool) 
         interval_ns: request.interval_ns,
         phases: request.phases.is_some(),
         accesses: walks,
+        heat: if walks || request.accesses.is_none() { HeatRoom::NONE } else { HeatRoom::USUAL },
         max_live: if lifetimes { request.max_live } else { 1 },
         ring_bytes: request.ring_bytes,
     }

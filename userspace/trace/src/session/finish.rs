@@ -49,8 +49,10 @@ impl Session {
         let accesses = sampled.map(|sampled| {
             if let Some(last) = &mut self.pending {
                 last.accesses.extend(sampled.rest);
+                last.heat.extend(sampled.heat);
             }
             self.loss.add("samples_dropped", sampled.dropped);
+            self.loss.add("samples_missed", sampled.missed);
             access_cost_ns = sampled.cost_ns;
             if sampled.totals.throttled > 0
                 && let Some(collector) =

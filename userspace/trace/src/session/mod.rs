@@ -287,6 +287,7 @@ impl Session {
             phases: gathered.phases,
             traced: Vec::new(),
             accesses: self.accesses.as_mut().map(Accesses::take).unwrap_or_default(),
+            heat: self.accesses.as_mut().map(Accesses::take_heat).unwrap_or_default(),
         };
         self.windows += 1;
         self.window_start_ns = now_ns;

@@ -25,6 +25,7 @@ pub fn join(batches: &mut Vec<Batch>, interval_ns: u64) {
     whole.phases.extend(sliver.phases);
     whole.traced.extend(sliver.traced);
     whole.accesses.extend(sliver.accesses);
+    whole.heat.extend(sliver.heat);
 }
 
 /// One reading a thread and event, as before.

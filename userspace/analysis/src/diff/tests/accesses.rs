@@ -35,6 +35,7 @@ fn report(resolved: u64, regions: &[(&str, u64)], sites: &[(&str, u64)]) -> Acce
         loads: regions.iter().map(|(_, loads)| loads).sum(),
         stores: 0,
         working_set: WorkingSet::default(),
+        aggregate: None,
         regions: regions.iter().map(region).collect(),
         sites: sites.iter().map(site).collect(),
         functions: Vec::new(),

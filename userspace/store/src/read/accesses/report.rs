@@ -11,7 +11,7 @@ use waytrace_model::run::{EndedBy, NumaNode};
 
 use super::super::list::RunRow;
 use super::super::row;
-use super::samples;
+use super::{heat, samples};
 use crate::codec::quantity;
 
 /// Why a run without an end has gaps.
@@ -36,6 +36,8 @@ pub(in super::super) fn report(
         precise |= access.precise.is_some();
         also(&access);
     })?;
+    heat::windows(connection, run.id)?.iter().for_each(|window| summary.add_window(window, run.interval_ns));
+    heat::each_cell(connection, run.id, |_, cell| summary.add_cell(&cell))?;
     let counted = summary.samples();
     if totals.is_none() && counted == 0 {
         return Ok(None);
