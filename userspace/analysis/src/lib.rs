@@ -2,8 +2,11 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod compare;
+pub mod correlate;
 pub mod diff;
 pub mod duty;
 mod interval;
 pub mod packing;
+pub mod rank;
 pub mod spread;

@@ -16,7 +16,7 @@ pub(super) struct Seeds<'u> {
 }
 
 /// One group per unit.
-type RunGroups<'u> = Vec<Group<'u>>;
+pub(super) type RunGroups<'u> = Vec<Group<'u>>;
 
 /// First fit over whole runs, what has most items first.
 pub(super) fn place(prepared: &Prepared) -> Seeds<'_> {
@@ -51,7 +51,7 @@ pub(super) fn place(prepared: &Prepared) -> Seeds<'_> {
 }
 
 /// Puts all parts into the run, or none.
-fn join<'u>(run: &mut RunGroups<'u>, entry: &[(usize, &'u Block)]) -> bool {
+pub(super) fn join<'u>(run: &mut RunGroups<'u>, entry: &[(usize, &'u Block)]) -> bool {
     let there: Vec<usize> =
         run.iter().flat_map(Group::blocks).flat_map(|block| &block.parts).map(|part| part.item).collect();
     let conflicts = |item: &usize| there.contains(item);

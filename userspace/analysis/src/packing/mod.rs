@@ -21,12 +21,14 @@ mod fill;
 mod flow;
 mod group;
 mod improve;
+mod one_run;
 mod plan;
 mod problem;
 mod solve;
 pub mod validate;
 
 pub use certificate::{Argument, Certificate};
+pub use one_run::fill_one_run;
 pub use plan::{Placed, Plan, Reason, Run, UnitBound, UnitGroup, Unplaceable};
 pub use problem::{Counter, InvalidProblem, Item, Pool, Problem, Unit, Use};
 
