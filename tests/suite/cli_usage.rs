@@ -2,8 +2,8 @@
 
 use crate::harness::waytrace::{Store, run};
 
-const COMMANDS: [&str; 10] =
-    ["doctor", "profile", "list", "show", "diff", "report", "export", "prune", "bench", "import"];
+const COMMANDS: [&str; 11] =
+    ["doctor", "profile", "list", "show", "diff", "report", "export", "prune", "bench", "import", "events"];
 
 #[test]
 fn help_and_version_are_results() {

@@ -15,6 +15,7 @@ mod allocators;
 mod bench_cli;
 mod budgeted;
 mod cli_bad_input;
+mod cli_events;
 mod cli_store;
 mod cli_usage;
 mod counters;

@@ -3,6 +3,7 @@
 mod bench;
 mod diff;
 mod doctor;
+mod events;
 mod exit;
 mod export;
 mod file;
@@ -60,6 +61,8 @@ enum Command {
     Export(export::Args),
     /// Recordings of perf and Heimdallr as runs.
     Import(import::Args),
+    /// What this machine, or any CPU, can count.
+    Events(events::Args),
     /// Delete old runs.
     Prune(prune::Args),
 }
@@ -92,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Events(args) => events::run(&args),
         Command::Prune(args) => prune::run(&args),
     })
 }

@@ -61,5 +61,9 @@ pub enum CatalogueError {
 }
 
 fn near(alike: &[String]) -> String {
-    if alike.is_empty() { String::new() } else { format!("; known are {}", alike.join(", ")) }
+    if alike.is_empty() {
+        String::new()
+    } else {
+        format!("; known are {}, `waytrace events stats` lists all", alike.join(", "))
+    }
 }

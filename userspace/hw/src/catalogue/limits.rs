@@ -47,6 +47,13 @@ pub fn clean(text: &str, limit: usize) -> String {
     }
 }
 
+/// A description; none where the vendor has yet to write it (`TBD`).
+pub fn described(text: &str) -> Option<String> {
+    let text = clean(text, TEXT_BYTES);
+    let is_word = |word: &str| !word.eq_ignore_ascii_case("tbd") && !word.eq_ignore_ascii_case("null");
+    text.split_whitespace().any(is_word).then_some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +71,9 @@ mod tests {
         assert_eq!(clean(" aäb\n", 10), "aäb");
         assert_eq!(clean("aäb", 2), "a");
         assert_eq!(clean("a\u{1b}[2Jb", 9), "a [2Jb");
+        assert_eq!(
+            (described("TBD TBD"), described(" x "), described("")),
+            (None, Some("x".to_owned()), None)
+        );
     }
 }

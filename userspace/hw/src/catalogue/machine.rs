@@ -62,7 +62,10 @@ pub fn machine_events(machine: &Machine) -> MachineEvents {
         tracefs.read("available_events").map_err(|error| format!("tracefs: available_events: {error}"))
     }) {
         Ok(names) => {
-            let names = names.lines().map(str::trim).filter(|name| name.contains(':'));
+            let mut names: Vec<&str> =
+                names.lines().map(str::trim).filter(|name| name.contains(':')).collect();
+            names.sort_unstable();
+            let names = names.into_iter();
             found.events.extend(names.map(|name| own(name, "tracepoint", "", unlimited())));
         }
         Err(reason) => found.missing.push(format!("tracepoints: {reason}")),
@@ -163,7 +166,7 @@ mod tests {
         tree.write("sys/kernel/tracing/events/sched/sched_switch/id", "1");
         let found = machine_events(&tree.machine());
         assert_eq!(names(&found, "msr"), ["msr/tsc/"]);
-        assert_eq!(names(&found, "tracepoint"), ["sched:sched_switch", "irq:irq_handler_entry"]);
+        assert_eq!(names(&found, "tracepoint"), ["irq:irq_handler_entry", "sched:sched_switch"]);
         assert_eq!(names(&found, "software").len(), names::SOFTWARE.len());
         assert_eq!((names(&found, "breakpoint").len(), names(&found, CORE).len()), (1, 0));
         assert!(found.missing.is_empty() && found.events.iter().all(|event| event.counters.unlimited));

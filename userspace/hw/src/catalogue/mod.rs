@@ -7,6 +7,7 @@
 //! Sources of the facts: Intel's perfmon repository (its readme and files), Linux `tools/perf/pmu-events`, SDM vol. 3 ch. 21.
 
 mod cache;
+pub mod constraints;
 mod cpu_id;
 mod directory;
 mod error;

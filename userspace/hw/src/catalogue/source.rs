@@ -96,6 +96,26 @@ impl Sources {
         known
     }
 
+    /// Calls `take` with every CPU of every source: its id or pattern, the source, and its events.
+    pub fn each(&self, mut take: impl FnMut(String, &str, Result<Vec<Event>, CatalogueError>)) {
+        if let Some(directory) = &self.directory {
+            let source = directory.path().display().to_string();
+            for model in directory.models() {
+                take(model.patterns.join(" "), &source, model.load().map(|loaded| loaded.events));
+            }
+        }
+        for (path, header) in self.cache.headers() {
+            let source = format!("imported: {} {}", header.name, header.version);
+            take(header.patterns.join(" "), &source, cache::load(&path));
+        }
+        #[cfg(all(target_arch = "x86_64", feature = "intel-tables"))]
+        for cpu in super::tables::cpus() {
+            if let Some(events) = cpu.parse().ok().and_then(|id| super::tables::load(&id)) {
+                take(cpu, TABLES, Ok(events));
+            }
+        }
+    }
+
     fn unknown(&self, cpu: &CpuId) -> CatalogueError {
         let known = self.known();
         let asked: Vec<String> =
@@ -107,12 +127,18 @@ impl Sources {
         let family = cpu.family();
         let mut alike: Vec<String> = known.into_iter().flat_map(|known| known.cpus).collect();
         alike.retain(|pattern| pattern.starts_with(&family));
+        if let (true, Some(directory)) = (alike.is_empty(), &self.directory) {
+            alike = directory.models().into_iter().flat_map(|model| model.patterns).collect();
+        }
         alike.sort_unstable();
         alike.dedup();
-        alike.truncate(60);
+        alike.truncate(ALIKE);
         CatalogueError::UnknownCpu { cpu: cpu.to_string(), asked, alike }
     }
 }
+
+/// CPUs an error names that are known.
+const ALIKE: usize = 8;
 
 #[cfg(all(target_arch = "x86_64", feature = "intel-tables"))]
 const TABLES: &str = "built in (x86 crate, 2022)";

@@ -36,8 +36,9 @@ fn event(table: &EventDescription<'static>) -> Event {
     };
     let value = Some(table.filter_value).filter(|value| *value != 0);
     let filter = |name: String| Filter { name, value };
-    let description = clean(table.brief_description, limits::TEXT_BYTES);
-    let details = table.public_description.map(|text| clean(text, limits::TEXT_BYTES));
+    let details = table.public_description.and_then(limits::described);
+    let description =
+        limits::described(table.brief_description).or_else(|| details.clone()).unwrap_or_default();
     Event {
         counters: counters(table, &name, pmu == CORE),
         name,
@@ -56,7 +57,7 @@ fn event(table: &EventDescription<'static>) -> Event {
         experimental: false,
         sample_period: Some(table.sample_after_value).filter(|period| *period > 0),
         scale: None,
-        details: details.filter(|text| *text != description && !text.is_empty()),
+        details: details.filter(|text| *text != description),
         description,
     }
 }

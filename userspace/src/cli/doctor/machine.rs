@@ -25,6 +25,7 @@ pub fn rows(capabilities: &Capabilities, kernel_part: bool) -> Vec<(&'static str
     ];
     rows.extend(facts.pmus.iter().map(|facts| ("PMU", pmu(facts))));
     rows.extend([
+        ("events", super::super::events::summary(&waytrace_hw::Root::default())),
         ("breakpoints", format!("{} for each thread", attempts.breakpoints_count)),
         ("uprobes", tried(&attempts.uprobe)),
         ("uprobe_multi", tried(&attempts.uprobe_multi)),

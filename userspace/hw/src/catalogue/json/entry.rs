@@ -37,9 +37,9 @@ fn build(entry: &Entry<'_>, context: &Context, name: &str) -> Result<Event, Reas
     if is_free_running && !pmu.ends_with("free_running") {
         pmu.push_str("_free_running");
     }
-    let description = entry.text("BriefDescription");
-    let details =
-        entry.text("PublicDescription").filter(|text| Some(text) != description.as_ref() && text != "tbd");
+    let text = |key| entry.text(key).and_then(|text| limits::described(&text));
+    let description = text("BriefDescription");
+    let details = text("PublicDescription").filter(|text| Some(text) != description.as_ref());
     let mut event = Event {
         name: name.to_owned(),
         pmu,

@@ -1,0 +1,53 @@
+//! `waytrace events`: what can be counted, by which PMU and on which counters.
+
+mod gather;
+mod import;
+mod list;
+mod plan;
+mod stats;
+
+use clap::Subcommand;
+
+use super::Outcome;
+
+const EXAMPLES: &str = "Examples:
+  waytrace events list                                    what this machine can count
+  waytrace events list --filter l3_miss --cpu GenuineIntel-6-55
+  waytrace events plan --cpu GenuineIntel-6-55            all of a CPU's events in the fewest runs
+  waytrace events import perfmon                          Intel's files, or pmu-events/arch of a kernel's source
+  waytrace events stats GenuineIntel-6-3F GenuineIntel-6-55   what one CPU counts that the other does not";
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Events of this machine or of a CPU.
+    List(list::Args),
+    /// All events in the fewest runs without multiplexing, and the proof of how few there can be.
+    Plan(plan::Args),
+    /// Event files become part of what waytrace knows.
+    Import(import::Args),
+    /// Figures of the events of each CPU, or what differs between two.
+    Stats(stats::Args),
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Outcome {
+    match &args.verb {
+        Verb::List(args) => list::run(args),
+        Verb::Plan(args) => plan::run(args),
+        Verb::Import(args) => import::run(args),
+        Verb::Stats(args) => stats::run(args),
+    }
+}
+
+/// The catalogue's line in `waytrace doctor`.
+pub fn summary(root: &waytrace_hw::Root) -> String {
+    gather::summary(root)
+}
