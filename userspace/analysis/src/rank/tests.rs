@@ -65,6 +65,19 @@ fn one_of_each_family_is_enough() {
     }
 }
 
+/// Once ten copies of a wave are explained, four mixtures with it have 0.6² = 36 % left each, which they share: 1.44 in all, more
+/// than the 1 of an event like no other.
+#[test]
+fn what_explains_most_in_others_comes_first() {
+    let copies = (0..10).map(|_| mix(&[(1, 1.0)]));
+    let mixtures = (0..4).map(|_| mix(&[(1, 0.8), (4, 0.6)]));
+    let series: Vec<Series> = copies.chain(mixtures).chain([mix(&[(2, 1.0)])]).collect();
+    let matrix = Matrix::of(&series, Method::Pearson);
+    let chosen = by_information(&problem(3, &[7; 15]), &matrix, 0.0).unwrap().chosen;
+    assert_eq!(chosen.iter().map(|one| one.item).collect::<Vec<_>>(), [0, 10, 14]);
+    assert!((chosen[1].gain_ratio - 1.44 / 15.0).abs() < 1e-9, "{chosen:?}");
+}
+
 /// Where the best of the two families need the same counter, the second best of one takes its place.
 #[test]
 fn counters_decide_among_the_informative() {

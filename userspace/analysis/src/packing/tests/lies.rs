@@ -124,3 +124,16 @@ fn every_unproven_bound_is_found() {
         assert!(result.as_ref().is_err_and(|fault| fault.contains(expected)), "{expected}: {result:?}");
     }
 }
+
+/// Two that are taken alone are one too many also where neither is on a general counter.
+#[test]
+fn two_taken_alone_are_found_on_fixed_counters() {
+    let alone = Item { name: "alone".to_owned(), fixed: 3, alone: true, ..Item::default() };
+    let problem = Problem { units: vec![unit("cpu", 4, 2)], items: vec![alone; 2], ..Problem::default() };
+    let mut plan = packed(&problem);
+    assert_eq!(plan.runs.len(), 2);
+    let placed = (0..2).map(|item| Placed { item, counter: Counter::Fixed(item as u8) }).collect();
+    plan.runs = vec![Run { groups: vec![UnitGroup { unit: 0, placed }] }];
+    let faults = validate::faults(&problem, &plan).join("\n");
+    assert!(faults.contains("alone is taken alone, with alone"), "{faults}");
+}

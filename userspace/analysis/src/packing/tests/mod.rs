@@ -1,5 +1,6 @@
 //! Tests: plans of random problems against a validator and an exhaustive search, known optima, certificates that lie.
 
+mod flows;
 mod known;
 mod lies;
 mod oracle;
