@@ -37,6 +37,8 @@ struct Report<'a> {
     kernel_part_present: bool,
     #[serde(flatten)]
     capabilities: &'a Capabilities,
+    /// Who knows events of which CPUs.
+    event_sources: Vec<waytrace_hw::catalogue::Known>,
 }
 
 /// Runs the command.
@@ -52,6 +54,7 @@ pub fn run(args: &Args) -> Outcome {
             profile_can_run: blocked.is_none(),
             kernel_part_present: kernel_part_present(),
             capabilities: &capabilities,
+            event_sources: super::events::known(),
         })?;
     } else {
         output::print(&render(&capabilities, colours_wanted()))?;

@@ -69,3 +69,32 @@ fn a_cache_that_is_not_there_is_empty() {
     let error = cache.import(&Directory::open(&intel_layout().root.path("")).unwrap()).unwrap_err();
     assert!(error.to_string().contains("writable directory"), "{error}");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_are_a_file_or_an_error(bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300), packed in proptest::prelude::any::<bool>()) {
+        let tree = crate::testing::Tree::new(&[]);
+        let path = tree.root.path("X.events.gz");
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(&bytes).unwrap();
+        fs::write(&path, if packed { encoder.finish().unwrap() } else { bytes }).unwrap();
+        let _ = load(&path);
+        Cache::new(tree.root.path("")).headers();
+    }
+
+    #[test]
+    fn a_byte_changed_is_found_or_changes_nothing(at in 0usize..100_000, byte in proptest::prelude::any::<u8>()) {
+        let (_tree, cache, _) = imported();
+        let (path, _) = cache.find(&"GenuineIntel-6-55-4".parse().unwrap()).unwrap();
+        let before = load(&path).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        fs::write(&path, bytes).unwrap();
+        if let Ok(after) = load(&path) {
+            proptest::prop_assert_eq!(after, before);
+        }
+    }
+}

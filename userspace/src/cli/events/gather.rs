@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use waytrace_hw::catalogue::{Cache, CatalogueError, CpuId, Event, Glob, Rejected, Sources, machine_events};
+use waytrace_hw::catalogue::{
+    Cache, CatalogueError, CpuId, Event, Glob, Known, Rejected, Sources, machine_events,
+};
 use waytrace_hw::{Machine, Root};
 
 /// Which CPU, and where its events are; flattened into every command on events.
@@ -47,6 +49,9 @@ pub struct Only {
     /// Those of a PMU, as cpu, uncore_cha or tracepoint; * and ? stand for other characters.
     #[arg(long, value_name = "NAME")]
     pmu: Option<String>,
+    /// Leave out what the vendor advises against, mostly old names of other events.
+    #[arg(long)]
+    no_deprecated: bool,
 }
 
 impl Only {
@@ -55,6 +60,7 @@ impl Only {
         if let Some(glob) = self.filter.as_deref().map(Glob::new) {
             events.retain(|event| glob.matches(&event.name));
         }
+        events.retain(|event| !(self.no_deprecated && event.deprecated));
         if let Some(pmu) = &self.pmu {
             let glob = Glob::new(pmu);
             let is_pattern = pmu.contains(['*', '?']);
@@ -153,6 +159,11 @@ impl Gathered {
 
 /// Entries left out that are shown one by one.
 const SHOWN: usize = 5;
+
+/// Who knows events of which CPUs, without a directory given.
+pub fn known() -> Vec<Known> {
+    Sources::open(None, cache(None)).map_or_else(|_| Vec::new(), |sources| sources.known())
+}
 
 /// What is known of this machine's CPU, and by whom, in one line.
 pub fn summary(root: &Root) -> String {

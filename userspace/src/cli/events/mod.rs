@@ -47,6 +47,11 @@ pub fn run(args: &Args) -> Outcome {
     }
 }
 
+/// Who knows events of which CPUs, for `waytrace doctor --json`.
+pub fn known() -> Vec<waytrace_hw::catalogue::Known> {
+    gather::known()
+}
+
 /// The catalogue's line in `waytrace doctor`.
 pub fn summary(root: &waytrace_hw::Root) -> String {
     gather::summary(root)
