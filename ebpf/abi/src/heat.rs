@@ -15,7 +15,7 @@ pub const MAX_PAGES: u32 = 16_384;
 pub const MAX_LINES: u32 = 32_768;
 /// Totals by window and CPU not taken out yet.
 pub const MAX_TOTALS: u32 = 4_096;
-/// Samples a CPU is to hand on in a second, where there are more; so often walks sample at most.
+/// Samples a CPU is to hand on in a second, where there are more: shares among as many are known to 1 %.
 pub const PASSED_HZ: u64 = 10_000;
 /// How many times that it may be in a window that samples much more than the one before.
 pub const MOST_PASSED: u64 = 4;

@@ -18,6 +18,8 @@ pub struct MemorySample {
     pub cpu: Option<u32>,
     /// Instruction, where known.
     pub ip: Option<u64>,
+    /// Stack pointer of the thread, where known.
+    pub stack_pointer: Option<u64>,
     /// Virtual address accessed.
     pub address: u64,
     /// Load or store; `None` where neither the sample nor its event tells.

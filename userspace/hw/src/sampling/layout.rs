@@ -30,6 +30,12 @@ pub const RAW: u64 = 1 << 10;
 pub const BRANCH_STACK: u64 = 1 << 11;
 /// Registers in user mode.
 pub const REGS_USER: u64 = 1 << 12;
+/// The stack pointer alone among them (`arch/*/include/uapi/asm/perf_regs.h`); 0 where its place is not known here.
+pub const STACK_POINTER: u64 = match () {
+    () if cfg!(target_arch = "x86_64") => 1 << 7,
+    () if cfg!(target_arch = "aarch64") => 1 << 31,
+    () => 0,
+};
 /// Copy of the user stack.
 pub const STACK_USER: u64 = 1 << 13;
 /// Cost of the access.

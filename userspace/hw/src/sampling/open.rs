@@ -74,7 +74,7 @@ const LEAST: u64 = layout::IDENTIFIER
     | layout::ADDR
     | layout::CPU
     | layout::PERIOD;
-const PRECISE: u64 = layout::DATA_SRC;
+const PRECISE: u64 = layout::DATA_SRC | if layout::STACK_POINTER == 0 { 0 } else { layout::REGS_USER };
 
 /// What an open event's records are.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +141,9 @@ pub(super) fn open(
     let mut sets = FIELDS.iter().peekable();
     loop {
         let fields = *sets.next().unwrap_or(&LEAST);
-        let layout = Layout { sample_type: fields, sample_id_all: true, ..Layout::default() };
+        let sample_regs_user = if fields & layout::REGS_USER == 0 { 0 } else { layout::STACK_POINTER };
+        let layout =
+            Layout { sample_type: fields, sample_regs_user, sample_id_all: true, ..Layout::default() };
         match open_with(Asked { source, scope, rate, ring_bytes, layout }, &online) {
             Err(error) if sets.peek().is_some() && may_be_the_fields(&error) => {}
             opened => return opened,
@@ -268,6 +270,7 @@ fn prepare(builder: &mut Builder<'static>, event: &SampledEvent, asked: Asked<'_
         .wakeup_watermark(asked.ring_bytes / 4);
     let attrs = builder.attrs_mut();
     attrs.sample_type = asked.layout.sample_type;
+    attrs.sample_regs_user = asked.layout.sample_regs_user;
     attrs.set_precise_ip(event.precise_ip.into());
     if event.excludes_kernel {
         attrs.set_exclude_kernel(1);

@@ -28,6 +28,8 @@ pub struct Sample {
     pub cpu: Option<u32>,
     /// Events since the last sample.
     pub period: Option<u64>,
+    /// Stack pointer in user mode, where nothing else of the registers is recorded.
+    pub stack_pointer: Option<u64>,
     /// Cycles the access took, where the PMU gives them as the sample's weight.
     pub latency_cycles: Option<u32>,
     /// Operation and what served it.
@@ -47,7 +49,7 @@ impl Sample {
         let mut bytes = Bytes::new(body);
         let mut sample = Self::default();
         sample.identity(layout, &mut bytes)?;
-        skip_context(layout, &mut bytes)?;
+        sample.context(layout, &mut bytes)?;
         sample.memory(layout, &mut bytes)?;
         Some(sample)
     }
@@ -81,6 +83,39 @@ impl Sample {
         }
         if layout.has(layout::PERIOD) {
             self.period = Some(bytes.u64()?);
+        }
+        Some(())
+    }
+
+    /// Counter values, call chain, raw data, branches, registers and stack: of these only the stack pointer is of use.
+    fn context(&mut self, layout: &Layout, bytes: &mut Bytes<'_>) -> Option<()> {
+        if layout.has(layout::READ) {
+            layout.skip_read(bytes)?;
+        }
+        if layout.has(layout::CALLCHAIN) {
+            let count = bytes.u64()?;
+            bytes.skip(Some(count).filter(|count| *count <= MOST_WORDS)?, 8)?;
+        }
+        if layout.has(layout::RAW) {
+            let size = bytes.u32()?;
+            bytes.skip(size.into(), 1)?;
+        }
+        if layout.has(layout::BRANCH_STACK) {
+            layout.skip_branches(bytes)?;
+        }
+        if layout.has(layout::REGS_USER) {
+            let first = Bytes::new(bytes.rest());
+            skip_registers(layout.sample_regs_user, bytes)?;
+            if layout.sample_regs_user == layout::STACK_POINTER {
+                self.stack_pointer = only_register(first);
+            }
+        }
+        if layout.has(layout::STACK_USER) {
+            let size = bytes.u64()?;
+            bytes.skip(size, 1)?;
+            if size > 0 {
+                bytes.u64()?;
+            }
         }
         Some(())
     }
@@ -130,33 +165,10 @@ impl Sample {
     }
 }
 
-/// Counter values, call chain, raw data, branches, registers and stack: nothing that says what was accessed.
-fn skip_context(layout: &Layout, bytes: &mut Bytes<'_>) -> Option<()> {
-    if layout.has(layout::READ) {
-        layout.skip_read(bytes)?;
-    }
-    if layout.has(layout::CALLCHAIN) {
-        let count = bytes.u64()?;
-        bytes.skip(Some(count).filter(|count| *count <= MOST_WORDS)?, 8)?;
-    }
-    if layout.has(layout::RAW) {
-        let size = bytes.u32()?;
-        bytes.skip(size.into(), 1)?;
-    }
-    if layout.has(layout::BRANCH_STACK) {
-        layout.skip_branches(bytes)?;
-    }
-    if layout.has(layout::REGS_USER) {
-        skip_registers(layout.sample_regs_user, bytes)?;
-    }
-    if layout.has(layout::STACK_USER) {
-        let size = bytes.u64()?;
-        bytes.skip(size, 1)?;
-        if size > 0 {
-            bytes.u64()?;
-        }
-    }
-    Some(())
+/// The first register behind an ABI; `None` where that is none: the thread has no user mode.
+fn only_register(mut bytes: Bytes<'_>) -> Option<u64> {
+    let abi = bytes.u64()?;
+    bytes.u64().filter(|_| abi != 0)
 }
 
 /// An ABI, and unless it is none, the registers of the mask.
@@ -263,6 +275,13 @@ mod tests {
 
     #[test]
     fn no_stack_and_no_registers_take_one_word() {
+        let sp = Layout { sample_regs_user: STACK_POINTER, ..layout(REGS_USER | PHYS_ADDR) };
+        let told = |words_of: &[u64]| {
+            let sample = Sample::decode(&sp, &words(words_of)).unwrap();
+            (sample.stack_pointer, sample.physical_address)
+        };
+        assert_eq!(told(&[2, 0x7fff_0000, 0x5000]), (Some(0x7fff_0000), Some(0x5000)));
+        assert_eq!(told(&[0, 0x5000]), (None, Some(0x5000)));
         let layout = Layout { sample_regs_user: u64::MAX, ..layout(REGS_USER | STACK_USER | PHYS_ADDR) };
         let sample = Sample::decode(&layout, &words(&[0, 0, 9])).unwrap();
         assert_eq!(sample.physical_address, Some(9));

@@ -208,6 +208,19 @@ fn a_thread_named_by_its_id_is_sampled_and_no_other() {
 }
 
 #[test]
+fn samples_say_where_the_stack_is() {
+    let word = AtomicU64::new(0);
+    let Some(mut sampler) = watch(&word, true, &own(), 16 * PAGE) else { return };
+    sampler.enable().unwrap();
+    store(&word, 3);
+    let events = drain(&mut sampler);
+    let here = &raw const events as u64;
+    // The word, this frame and the one that stores are on one stack, within a page or so.
+    let is_near = |sample: &&MemorySample| sample.stack_pointer.is_some_and(|sp| sp.abs_diff(here) < 1 << 14);
+    assert_eq!(samples(&events).into_iter().filter(is_near).count(), 3, "{events:?}");
+}
+
+#[test]
 fn all_cpus_give_only_the_processes_asked_for() {
     let word = AtomicU64::new(0);
     for (tgids, expected) in [(vec![std::process::id()], 15), (vec![1], 0)] {
@@ -313,6 +326,7 @@ fn cpus_are_filtered_by_process_and_its_children() {
             tid: tgid,
             cpu: None,
             ip: None,
+            stack_pointer: None,
             address: 8,
             kind: None,
             weight: 1,

@@ -151,7 +151,12 @@ impl Hardware {
         self.drain();
         self.count_until(kernel, u64::MAX)?;
         let rest = self.take();
-        let missed = match (&self.heat, self.sampler.watched()?) {
+        // At a frequency the last accesses of a thread make no sample.
+        let all = match self.rate {
+            sampling::Rate::Period(_) => self.sampler.watched()?,
+            sampling::Rate::Frequency(_) => None,
+        };
+        let missed = match (&self.heat, all) {
             (Some(heat), Some(all)) => all.saturating_sub(heat.weight),
             _ => 0,
         };
@@ -242,6 +247,9 @@ impl Taken {
         if self.accesses.len() >= MOST_WAITING {
             self.lost += 1;
             return;
+        }
+        if let Some(sp) = sample.stack_pointer {
+            self.places.runs_on(tgid, sample.tid, sp);
         }
         access.region = self.places.region(tgid, sample.address);
         access.code = sample.ip.map(|ip| self.places.code(tgid, ip));

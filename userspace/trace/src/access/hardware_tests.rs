@@ -8,8 +8,18 @@ use super::*;
 
 fn sample(tid: u32, kind: Option<AccessKind>, weight: u64) -> Event {
     let (tgid, address) = (std::process::id(), &raw const NOT_MUCH as u64);
-    let (ip, precise) = (Some(0x1000 + u64::from(tid)), None);
-    Event::Sample(MemorySample { time_ns: 500, tgid, tid, cpu: Some(1), ip, address, kind, weight, precise })
+    Event::Sample(MemorySample {
+        time_ns: 500,
+        tgid,
+        tid,
+        cpu: Some(1),
+        ip: Some(0x1000 + u64::from(tid)),
+        stack_pointer: None,
+        address,
+        kind,
+        weight,
+        precise: None,
+    })
 }
 
 static NOT_MUCH: u64 = 7;
@@ -44,6 +54,27 @@ fn every_event_is_an_access_or_has_its_reason() {
     let regions = taken.places.conclude().0;
     let address = &raw const NOT_MUCH as u64;
     assert!((regions[0].start..regions[0].end).contains(&address), "{regions:?}");
+}
+
+#[test]
+fn a_threads_stack_has_its_name_wherever_the_access_falls() {
+    let (tell, told) = std::sync::mpsc::channel();
+    let (end, ended) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::spawn(move || {
+        let local = 7_u64;
+        tell.send(&raw const local as u64).unwrap();
+        ended.recv().unwrap_err();
+    });
+    let local = told.recv().unwrap();
+    let mut taken = Taken { period: 1, ..Taken::default() };
+    let Event::Sample(own) = sample(77, Some(AccessKind::Load), 1) else { panic!() };
+    taken.take(Event::Sample(MemorySample { stack_pointer: Some(local - 64), ..own.clone() }));
+    taken.take(Event::Sample(MemorySample { address: local, ..own }));
+    drop(end);
+    thread.join().unwrap();
+    let (regions, _) = taken.places.conclude();
+    assert_eq!((regions.len(), regions[1].name.as_str()), (2, "[stack:77]"), "{regions:?}");
+    assert!((regions[1].start..regions[1].end).contains(&local));
 }
 
 #[test]

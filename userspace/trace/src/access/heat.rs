@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use waytrace_abi::heat::{HeatKey, HeatTotal, LINE_BYTES, PAGE_BYTES, direction};
+use waytrace_abi::heat::{HeatKey, HeatTotal, LINE_BYTES, PAGE_BYTES, TotalKey, direction};
 use waytrace_model::access_heat::{HeatCell, HeatSums, HeatWindow};
 
 use crate::kernel;
@@ -30,6 +30,8 @@ pub struct Heat {
     next: u64,
     /// By window and CPU.
     shares: HashMap<(u64, u64), Share>,
+    /// Weight by CPU that nothing handed on stands for yet.
+    carried: HashMap<u64, u64>,
     windows: Vec<HeatWindow>,
     /// Samples with an address.
     pub samples: u64,
@@ -72,9 +74,6 @@ impl Heat {
         let mut windows: BTreeMap<u64, HeatWindow> = BTreeMap::new();
         for (key, total) in &taken.totals {
             self.count(total);
-            let share = self.shares.entry((key.window, key.cpu)).or_default();
-            share.weight += total.weights.iter().sum::<u64>();
-            share.passed_weight += total.passed_weight;
             let window = windows.entry(key.window).or_default();
             window.samples += total.samples;
             window.passed += total.passed;
@@ -97,10 +96,27 @@ impl Heat {
             let start_ns = window.saturating_mul(self.interval_ns);
             self.windows.push(HeatWindow { start_ns, ..sums });
         }
-        self.next = self.next.max(end);
-        let newest = self.shares.keys().map(|(window, _)| *window).max().unwrap_or(0);
-        let oldest = newest.saturating_sub(KEPT_WINDOWS);
+        // Samples of what was taken out just now are yet to be weighed, however many windows that is.
+        let oldest = self.next.saturating_sub(KEPT_WINDOWS);
         self.shares.retain(|(window, _), _| *window >= oldest);
+        self.share(&taken.totals);
+        self.next = self.next.max(end);
+    }
+
+    /// Of a window and CPU with nothing handed on, what the next one of that CPU has handed on stands for it too.
+    fn share(&mut self, totals: &[(TotalKey, HeatTotal)]) {
+        let mut totals: Vec<_> = totals.iter().collect();
+        totals.sort_unstable_by_key(|(key, _)| key.window);
+        for (key, total) in totals {
+            let weight = total.weights.iter().sum::<u64>() + self.carried.remove(&key.cpu).unwrap_or(0);
+            if total.passed_weight == 0 {
+                self.carried.insert(key.cpu, weight);
+            } else {
+                let share = self.shares.entry((key.window, key.cpu)).or_default();
+                share.weight += weight;
+                share.passed_weight += total.passed_weight;
+            }
+        }
     }
 
     fn count(&mut self, total: &HeatTotal) {

@@ -1,7 +1,5 @@
 //! Sums as the kernel part leaves them, and what is made of them.
 
-use waytrace_abi::heat::TotalKey;
-
 use super::*;
 
 const START_NS: u64 = 7_000_000_000;
@@ -65,16 +63,22 @@ fn a_window_is_taken_once_and_only_when_it_is_over() {
 #[test]
 fn weights_of_what_was_handed_on_add_up_to_what_was_counted() {
     let taken = kernel::Heat {
-        totals: vec![total(0, 0, [0, 1000, 0], 7), total(0, 1, [0, 50, 0], 50), total(1, 0, [0, 90, 0], 0)],
+        totals: vec![
+            total(22, 0, [0, 10, 0], 10),
+            total(0, 0, [0, 1000, 0], 7),
+            total(0, 1, [0, 50, 0], 50),
+            total(1, 0, [0, 90, 0], 0),
+        ],
         ..kernel::Heat::default()
     };
     let mut heat = Heat::new(START_NS, INTERVAL_NS);
-    heat.add(&taken, 2, |_, _| None);
+    heat.add(&taken, 23, |_, _| None);
     let weights: Vec<u64> = (0..7).map(|n| heat.weigh(n, Some(0), 1)).collect();
     assert_eq!(weights.iter().sum::<u64>(), 1000);
     assert!(weights.iter().all(|weight| (142..=143).contains(weight)), "{weights:?}");
     assert_eq!(heat.weigh(0, Some(1), 1), 1, "nothing was left out there");
     assert_eq!(heat.weigh(INTERVAL_NS, Some(0), 3), 3, "nothing was handed on");
+    assert_eq!(heat.weigh(22 * INTERVAL_NS, Some(0), 10), 100, "it stands for the window before, too");
     assert_eq!(heat.weigh(9 * INTERVAL_NS, None, 3), 3, "nothing is known");
     assert_eq!(heat.weigh(0, Some(0), u64::MAX), u64::MAX);
 }

@@ -92,7 +92,10 @@ fn what_finds_no_room_is_still_in_the_totals() {
         match lines {
             4 => assert_eq!(weights(&taken.lines), all),
             _ => {
-                assert!(weights(&taken.lines) < all, "lines that made way took their counts along: {taken:?}");
+                assert!(
+                    weights(&taken.lines) < all,
+                    "lines that made way took their counts along: {taken:?}"
+                );
             }
         }
     }
