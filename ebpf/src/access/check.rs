@@ -1,9 +1,13 @@
 //! A walk compared with the processor: breakpoints on two instructions the thread is about to execute.
 //!
 //! Both are armed at once. The first hit of the first is captured, then the next hit of the second; hits of the second
-//! before that only use up the number of hits the user side allows it, so that one in a hot loop ends itself.
+//! before that only use up the number of hits the user side allows it, so that one in a hot loop ends itself. The kernel
+//! counts a hit against that limit only if the program returns 1 (`__perf_event_overflow` in kernel/events/core.c);
+//! `aya_ebpf`'s `perf_event` always returns 0.
 
-use aya_ebpf::macros::{map, perf_event};
+use core::ffi::c_void;
+
+use aya_ebpf::macros::map;
 use aya_ebpf::maps::Array;
 use aya_ebpf::programs::PerfEventContext;
 use waytrace_abi::access::cause;
@@ -15,9 +19,11 @@ use crate::target::current_any;
 #[map]
 static ACCESS_CHECK: Array<u32> = Array::with_max_entries(1, 0);
 
-/// The first breakpoint. The result 1 lets the kernel count the hit against the event's limit (`__perf_event_overflow`).
-#[perf_event]
-fn access_check_first(ctx: PerfEventContext) -> u32 {
+/// The first breakpoint.
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "perf_event")]
+fn access_check_first(ctx: *mut c_void) -> u32 {
+    let ctx = PerfEventContext::new(ctx.cast());
     let task = current_any();
     if let Some(passed) = ACCESS_CHECK.get_ptr_mut(0)
         && capture::emit(Interrupted::of(&ctx), task, cause::CHECK_FIRST).is_ok()
@@ -29,8 +35,10 @@ fn access_check_first(ctx: PerfEventContext) -> u32 {
 }
 
 /// The second breakpoint.
-#[perf_event]
-fn access_check_second(ctx: PerfEventContext) -> u32 {
+#[unsafe(no_mangle)]
+#[unsafe(link_section = "perf_event")]
+fn access_check_second(ctx: *mut c_void) -> u32 {
+    let ctx = PerfEventContext::new(ctx.cast());
     let task = current_any();
     if let Some(passed) = ACCESS_CHECK.get_ptr_mut(0) {
         // SAFETY: as above.
