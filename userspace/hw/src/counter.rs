@@ -87,8 +87,8 @@ pub(crate) fn builder(attr: &PerfAttr, cpu: u32) -> Result<Builder<'static>, Err
     Ok(builder)
 }
 
-/// Sorts the kernel's answers into those with a remedy.
-pub(crate) fn open_error(what: String, source: io::Error) -> Error {
+/// Sorts the kernel's answers to opening `what` into those with a remedy.
+pub fn open_error(what: String, source: io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::EACCES | libc::EPERM) => {
             let paranoid = Root::default().read_number("proc/sys/kernel/perf_event_paranoid");

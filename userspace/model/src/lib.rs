@@ -19,6 +19,7 @@ pub mod collector;
 pub mod counter;
 pub mod detail;
 pub mod histogram;
+pub mod measured;
 pub mod phase;
 pub mod report;
 pub mod run;

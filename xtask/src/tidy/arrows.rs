@@ -7,7 +7,7 @@ use super::tree::{Tree, Violation};
 /// `*` stands for all libraries; nothing may use the binary, the apps, the tests or this program. `trace` uses
 /// `analysis` for the estimators its budgeted collectors need while they run, `store` for what it derives from samples as it
 /// reads them.
-const ARROWS: [(&str, &[&str]); 18] = [
+const ARROWS: [(&str, &[&str]); 19] = [
     ("waytrace-abi", &[]),
     ("waytrace-ebpf", &["waytrace-abi"]),
     ("waytrace-ebpf-toolchain", &[]),
@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str]); 18] = [
     ("waytrace-hw", &["waytrace-model"]),
     ("waytrace-image", &["waytrace-model"]),
     ("waytrace-import", &["waytrace-hw", "waytrace-model"]),
+    ("waytrace-measure", &["waytrace-analysis", "waytrace-hw", "waytrace-model"]),
     (
         "waytrace-trace",
         &[
