@@ -18,9 +18,11 @@ fn found(name: &str, value: Option<String>, is_good: bool, effect: &str) -> Prec
 fn paranoid(root: &Root) -> Precondition {
     let value = root.read("proc/sys/kernel/perf_event_paranoid").ok();
     let level = value.as_deref().and_then(|value| value.parse::<i64>().ok());
-    let is_good = level.is_some_and(|level| level < 0);
+    let may = may_count_anything(root);
+    let is_good = level.is_some_and(|level| level < 0 || may);
     let effect = match level {
         Some(level) if level < 0 => "every user may count on all CPUs",
+        Some(_) if may => "does not hold for this process, which has the capability",
         Some(0) => "counting on all CPUs is allowed, raw tracepoints need root or CAP_PERFMON",
         Some(_) => {
             "counting on all CPUs needs root or CAP_PERFMON, or `sysctl kernel.perf_event_paranoid=-1`"
@@ -28,6 +30,16 @@ fn paranoid(root: &Root) -> Precondition {
         None => "this kernel has no perf events, or /proc is not readable",
     };
     found("perf_event_paranoid", value, is_good, effect)
+}
+
+/// Whether this process has CAP_PERFMON, or CAP_SYS_ADMIN, which includes it.
+fn may_count_anything(root: &Root) -> bool {
+    const PERFMON_OR_ADMIN: u64 = 1 << 38 | 1 << 21;
+    let status = root.read("proc/self/status").unwrap_or_default();
+    let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    effective
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & PERFMON_OR_ADMIN != 0)
 }
 
 fn kptr_restrict(root: &Root) -> Precondition {
@@ -124,6 +136,10 @@ mod tests {
         ];
         assert_eq!(good(&loud, true), [false; 5]);
         assert!(good(&loud, false)[2], "a watchdog without counters takes none");
+        let capable = [loud[0], ("proc/self/status", "Name:\tx\nCapEff:\t0000004000000000\n")];
+        assert!(good(&capable, true)[0]);
+        let incapable = [loud[0], ("proc/self/status", "Name:\tx\nCapEff:\t0000000000000001\n")];
+        assert!(!good(&incapable, true)[0]);
     }
 
     #[test]

@@ -163,6 +163,26 @@ pub enum StoreError {
         /// The series there are, as a sentence.
         candidates: String,
     },
+    /// A measurement of this name exists.
+    #[error(
+        "{path} already has a measurement named `{name}`; --resume goes on with it, --name names another"
+    )]
+    MeasurementTaken {
+        /// The database.
+        path: PathBuf,
+        /// The name.
+        name: String,
+    },
+    /// No measurement of this name.
+    #[error("no measurement `{name}` in {path}; {candidates}")]
+    NoSuchMeasurement {
+        /// The database.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// The measurements there are, as a sentence.
+        candidates: String,
+    },
     /// Anything else SQLite reports.
     #[error("{path}: {source}; try again, or --db another file")]
     Sqlite {

@@ -26,6 +26,7 @@ pub use location::default_path;
 pub use prune::{PruneRule, Pruned};
 pub use read::accesses::samples::Accesses;
 pub use read::list::{CounterSum, RunRow};
+pub use read::measured::{Measurement, MeasurementId};
 pub use read::pages::Pages;
 pub use read::traced::TracedAllocations;
 pub use series::{Series, SeriesId};

@@ -3,6 +3,7 @@
 mod gather;
 mod import;
 mod list;
+mod measure;
 mod plan;
 mod stats;
 
@@ -14,6 +15,7 @@ const EXAMPLES: &str = "Examples:
   waytrace events list                                    what this machine can count
   waytrace events list --filter l3_miss --cpu GenuineIntel-6-55
   waytrace events plan --cpu GenuineIntel-6-55            all of a CPU's events in the fewest runs
+  waytrace events measure -- make                         count them all, without multiplexing
   waytrace events import perfmon                          Intel's files, or pmu-events/arch of a kernel's source
   waytrace events stats GenuineIntel-6-3F GenuineIntel-6-55   what one CPU counts that the other does not";
 
@@ -31,6 +33,8 @@ enum Verb {
     List(list::Args),
     /// All events in the fewest runs without multiplexing, and the proof of how few there can be.
     Plan(plan::Args),
+    /// Count all events without multiplexing: on a command, a process, a cgroup or all CPUs.
+    Measure(Box<measure::Args>),
     /// Event files become part of what waytrace knows.
     Import(import::Args),
     /// Figures of the events of each CPU, or what differs between two.
@@ -42,6 +46,7 @@ pub fn run(args: &Args) -> Outcome {
     match &args.verb {
         Verb::List(args) => list::run(args),
         Verb::Plan(args) => plan::run(args),
+        Verb::Measure(args) => measure::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Stats(args) => stats::run(args),
     }

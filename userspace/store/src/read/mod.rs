@@ -5,6 +5,7 @@ mod allocations;
 pub(crate) mod counters;
 mod epilogue;
 pub(crate) mod list;
+pub(crate) mod measured;
 pub(crate) mod pages;
 mod phases;
 mod series;

@@ -5,6 +5,7 @@ mod append;
 mod epilogue;
 mod heat;
 mod intern;
+mod measured;
 mod phases;
 mod samples;
 mod traced;

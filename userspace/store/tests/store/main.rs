@@ -15,6 +15,7 @@ mod disk_full;
 mod docs;
 mod heat;
 mod kept;
+mod measured;
 mod migration;
 mod opening;
 mod prune;

@@ -32,7 +32,7 @@ fn the_header_names_the_program_and_the_schema() {
     drop(place.open());
     let bytes = std::fs::read(place.file()).unwrap();
     assert_eq!(&bytes[68..72], b"WTRC");
-    assert_eq!(bytes[60..64], 5u32.to_be_bytes());
+    assert_eq!(bytes[60..64], 6u32.to_be_bytes());
     let mode = std::fs::metadata(place.file().parent().unwrap()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o700, "command lines of others are private");
 }
@@ -54,10 +54,10 @@ fn a_newer_schema_is_refused_and_untouched() {
     Connection::open(place.file()).unwrap().pragma_update(None, "user_version", 7).unwrap();
     let before = std::fs::read(place.file()).unwrap();
     for error in [read(&place.file()), write(&place.file())] {
-        assert!(matches!(error, StoreError::Newer { found: 7, known: 5, .. }), "{error}");
+        assert!(matches!(error, StoreError::Newer { found: 7, known: 6, .. }), "{error}");
         let text = error.to_string();
         assert!(
-            text.contains("runs.db was written by a newer waytrace (schema 7, this one knows 5)"),
+            text.contains("runs.db was written by a newer waytrace (schema 7, this one knows 6)"),
             "{text}"
         );
         assert!(text.contains("--db"), "{text}");

@@ -1,6 +1,6 @@
 //! `waytrace events plan`: all events in the fewest runs without multiplexing, with the proof of how few there can be.
 
-mod problem;
+pub mod problem;
 mod text;
 
 use std::process::ExitCode;
