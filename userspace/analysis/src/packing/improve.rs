@@ -28,15 +28,17 @@ impl Effort {
 /// Blocks that stay where they are.
 pub(super) type Pinned = BTreeSet<usize>;
 
-/// Empties groups until `target` are left, nothing more can be done, or the effort is spent.
+/// Empties groups until `target` are left, nothing more can be done, or the effort is spent. The first `fixed` of them stay,
+/// even if they hold nothing: other units' parts are in the same runs.
 pub(super) fn improve<'u>(
     mut groups: Vec<Group<'u>>,
+    fixed: usize,
     target: usize,
     pinned: &Pinned,
     effort: &mut Effort,
 ) -> Vec<Group<'u>> {
     while groups.len() > target && !effort.is_spent() {
-        match without_one(&groups, pinned, effort) {
+        match without_one(&groups, fixed, pinned, effort) {
             Some(fewer) => groups = fewer,
             None => break,
         }
@@ -44,11 +46,17 @@ pub(super) fn improve<'u>(
     groups
 }
 
-fn without_one<'u>(groups: &[Group<'u>], pinned: &Pinned, effort: &mut Effort) -> Option<Vec<Group<'u>>> {
+fn without_one<'u>(
+    groups: &[Group<'u>],
+    fixed: usize,
+    pinned: &Pinned,
+    effort: &mut Effort,
+) -> Option<Vec<Group<'u>>> {
     let may_go = |group: &Group<'_>| group.blocks().iter().all(|block| movable(block, pinned));
     let mut victims: Vec<(usize, usize)> = groups
         .iter()
         .enumerate()
+        .skip(fixed)
         .filter(|(_, group)| may_go(group))
         .map(|(at, group)| (group.blocks().iter().map(|block| block.parts.len()).sum(), at))
         .collect();

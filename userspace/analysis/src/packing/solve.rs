@@ -36,5 +36,5 @@ pub(super) fn groups<'u>(
             break;
         }
     }
-    improve(best.unwrap_or_default(), target, pinned, &mut effort)
+    improve(best.unwrap_or_default(), seeds.len(), target, pinned, &mut effort)
 }

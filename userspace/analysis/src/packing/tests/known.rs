@@ -195,3 +195,16 @@ fn certificates_can_be_read() {
         "7 need one of general counters 0 (a.0, …): at least 7 runs"
     );
 }
+
+#[test]
+fn a_run_keeps_its_place_where_another_unit_must_stay_apart_from_it() {
+    // The first unit's item is in run 0, so what the second unit must keep apart from it is in run 1, beside its item that
+    // needs no counter, and its only counter is free in run 0.
+    let one = Unit { pools: vec![pool("register", 1)], ..unit("one", 3, 0) };
+    let units = vec![one, unit("two", 1, 0)];
+    let (alone, free) = (Item { alone: true, ..on(1) }, Item { unit: 1, unlimited: true, ..Item::default() });
+    let counted = Item { unit: 1, ..on(1) };
+    let items = vec![counted.clone(), alone, free, counted];
+    let problem = Problem { units, items, conflicts: vec![(1, 0), (3, 2)], together: vec![] };
+    assert_eq!(packed(&problem).runs.len(), 2);
+}
