@@ -9,7 +9,7 @@ use crate::support::Mount;
 #[test]
 fn what_was_committed_before_the_disk_filled_is_readable() {
     let directory = tempfile::tempdir().unwrap();
-    let Some(_mount) = Mount::tiny(directory.path(), 1024) else {
+    let Some(_mount) = Mount::tiny(directory.path(), 2048) else {
         eprintln!("SKIP: mounting needs root");
         return;
     };
@@ -19,7 +19,7 @@ fn what_was_committed_before_the_disk_filled_is_readable() {
     let mut writer = store.begin_run(&run.header, &run.events).unwrap();
     let mut stored = 0;
     let error = loop {
-        assert!(stored < 100_000, "a 1 MiB disk never filled");
+        assert!(stored < 100_000, "a 2 MiB disk never filled");
         match writer.append(&fixture::batch(stored)) {
             Ok(()) => stored += 1,
             Err(error) => break error,
@@ -42,14 +42,14 @@ fn what_was_committed_before_the_disk_filled_is_readable() {
 #[test]
 fn a_run_that_cannot_begin_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
-    let Some(_mount) = Mount::tiny(directory.path(), 1024) else {
+    let Some(_mount) = Mount::tiny(directory.path(), 4096) else {
         eprintln!("SKIP: mounting needs root");
         return;
     };
     let path = directory.path().join("runs.db");
     let store = Store::open(Some(&path)).unwrap();
     let filler = directory.path().join("filler");
-    let _ = std::fs::write(&filler, vec![0; 2 << 20]);
+    let _ = std::fs::write(&filler, vec![0; 8 << 20]);
     let mut header = fixture::header("big");
     header.target.cmdline = "x".repeat(200_000);
     let error = store.begin_run(&header, &[]).unwrap_err();
