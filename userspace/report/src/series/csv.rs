@@ -11,17 +11,20 @@ use crate::Error as WriteError;
 #[derive(Debug)]
 pub struct Writer<W: Write> {
     out: csv::Writer<W>,
+    has_header: bool,
 }
 
 impl<W: Write> Writer<W> {
-    /// Begins the file.
-    ///
-    /// # Errors
-    /// [`WriteError::Write`] when `out` fails.
-    pub fn new(out: W) -> Result<Self, WriteError> {
-        let mut out = csv::Writer::from_writer(out);
-        out.write_record(COLUMNS).map_err(WriteError::writing("csv"))?;
-        Ok(Self { out })
+    /// Begins the file; nothing is written before the first row.
+    pub fn new(out: W) -> Self {
+        Self { out: csv::Writer::from_writer(out), has_header: false }
+    }
+
+    fn header(&mut self) -> Result<(), WriteError> {
+        if !std::mem::replace(&mut self.has_header, true) {
+            self.out.write_record(COLUMNS).map_err(WriteError::writing("csv"))?;
+        }
+        Ok(())
     }
 
     /// Adds a row.
@@ -29,6 +32,7 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// [`WriteError::Write`] when the writer fails.
     pub fn row(&mut self, row: &Row) -> Result<(), WriteError> {
+        self.header()?;
         let number = |number: Option<u32>| number.map_or_else(String::new, |number| number.to_string());
         let cells = [
             row.event.clone(),
@@ -45,12 +49,13 @@ impl<W: Write> Writer<W> {
         self.out.write_record(&cells).map_err(WriteError::writing("csv"))
     }
 
-    /// Ends the file.
+    /// Ends the file, and gives the writer back.
     ///
     /// # Errors
     /// [`WriteError::Write`] when the writer fails.
-    pub fn finish(mut self) -> Result<(), WriteError> {
-        self.out.flush().map_err(WriteError::writing("csv"))
+    pub fn finish(mut self) -> Result<W, WriteError> {
+        self.header()?;
+        self.out.into_inner().map_err(|error| WriteError::writing("csv")(error.into_error()))
     }
 }
 
@@ -208,7 +213,7 @@ mod tests {
         #[test]
         fn what_was_written_is_read(rows in proptest::collection::vec(row(), 0..20)) {
             let mut out = Vec::new();
-            let mut writer = Writer::new(&mut out).unwrap();
+            let mut writer = Writer::new(&mut out);
             rows.iter().for_each(|row| writer.row(row).unwrap());
             writer.finish().unwrap();
             prop_assert_eq!(all(&out).unwrap(), rows);

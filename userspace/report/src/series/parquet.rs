@@ -121,12 +121,13 @@ impl<W: Write> Writer<W> {
         if self.rows == GROUP { self.group().map_err(Error::writing("parquet")) } else { Ok(()) }
     }
 
-    /// Ends the file.
+    /// Ends the file, and gives the writer back.
     ///
     /// # Errors
     /// [`Error::Write`] when the writer fails.
-    pub fn finish(mut self) -> Result<(), Error> {
-        self.end().map_err(Error::writing("parquet"))
+    pub fn finish(mut self) -> Result<W, Error> {
+        self.end().map_err(Error::writing("parquet"))?;
+        Ok(self.out)
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {

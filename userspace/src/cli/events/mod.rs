@@ -1,10 +1,15 @@
 //! `waytrace events`: what can be counted, by which PMU and on which counters.
 
+mod aggregate;
+mod compare;
+mod correlate;
 mod gather;
 mod import;
 mod list;
 mod measure;
 mod plan;
+mod rank;
+mod show;
 mod stats;
 
 use clap::Subcommand;
@@ -16,6 +21,8 @@ const EXAMPLES: &str = "Examples:
   waytrace events list --filter l3_miss --cpu GenuineIntel-6-55
   waytrace events plan --cpu GenuineIntel-6-55            all of a CPU's events in the fewest runs
   waytrace events measure -- make                         count them all, without multiplexing
+  waytrace events correlate last -o matrix.html           which of them go together
+  waytrace events rank last                               which of them to watch
   waytrace events import perfmon                          Intel's files, or pmu-events/arch of a kernel's source
   waytrace events stats GenuineIntel-6-3F GenuineIntel-6-55   what one CPU counts that the other does not";
 
@@ -35,6 +42,16 @@ enum Verb {
     Plan(plan::Args),
     /// Count all events without multiplexing: on a command, a process, a cgroup or all CPUs.
     Measure(Box<measure::Args>),
+    /// Measurements as one table of values: CSV or Parquet.
+    Aggregate(aggregate::Args),
+    /// Which events go together over time, as a matrix and a picture.
+    Correlate(correlate::Args),
+    /// One event over time.
+    Show(show::Args),
+    /// Two measurements, and which changes are no chance.
+    Compare(compare::Args),
+    /// The events worth watching that one run can count.
+    Rank(rank::Args),
     /// Event files become part of what waytrace knows.
     Import(import::Args),
     /// Figures of the events of each CPU, or what differs between two.
@@ -47,6 +64,11 @@ pub fn run(args: &Args) -> Outcome {
         Verb::List(args) => list::run(args),
         Verb::Plan(args) => plan::run(args),
         Verb::Measure(args) => measure::run(args),
+        Verb::Aggregate(args) => aggregate::run(args),
+        Verb::Correlate(args) => correlate::run(args),
+        Verb::Show(args) => show::run(args),
+        Verb::Compare(args) => compare::run(args),
+        Verb::Rank(args) => rank::run(args),
         Verb::Import(args) => import::run(args),
         Verb::Stats(args) => stats::run(args),
     }
