@@ -10,7 +10,8 @@ use waytrace_hw::catalogue::{Counters, Event};
 use waytrace_hw::events::{PerfAttr, Source, resolve, resolve_perf};
 use waytrace_hw::{Error, Machine, topology};
 use waytrace_image::process;
-use waytrace_measure::limits;
+use waytrace_measure::places::PerfEvents;
+use waytrace_measure::{Place, groups, limits};
 use waytrace_model::counter::Unit;
 use waytrace_model::measured::{MeasuredEvent, Scope};
 
@@ -62,6 +63,20 @@ pub fn check_target(scope: &Scope) -> anyhow::Result<()> {
     let Scope::Process { tgid, comm, start_time_ticks } = scope else { return Ok(()) };
     let now = process::inspect(*tgid).with_context(|| format!("`{comm}` has gone; measure anew"))?;
     ensure!(now.start_time_ticks == *start_time_ticks, "process {tgid} is another one now; measure anew");
+    Ok(())
+}
+
+/// Whether perf knows the control group, which a directory alone does not tell.
+pub fn check_cgroup(machine: &Machine, scope: &Scope) -> anyhow::Result<()> {
+    let Scope::Cgroup { path } = scope else { return Ok(()) };
+    let cpus = topology::cpus_online(machine.root())?;
+    let first: Vec<Place> = cpus.first().copied().map(Place::Cpu).into_iter().collect();
+    let clock = attr(machine, "task-clock")?;
+    let opened = groups::open(&mut PerfEvents::of(scope)?, &[(0, clock)], &first)?;
+    ensure!(
+        opened.refused.is_empty(),
+        "--cgroup {path}: perf does not know it; name a directory of cgroup v2, or of the hierarchy `perf_event` of v1"
+    );
     Ok(())
 }
 
@@ -138,7 +153,7 @@ pub fn runs(
         bail!("no event is left to measure here; `waytrace events list` shows what there is");
     }
     if !matches!(scope, Scope::Command { .. }) {
-        chosen.anchor(machine, matches!(scope, Scope::AllCpus));
+        chosen.anchor(machine, catalogue, matches!(scope, Scope::AllCpus));
     }
     Ok(chosen)
 }
@@ -155,9 +170,9 @@ fn candidates(catalogue: &[Event], wanted: &Wanted<'_>) -> Vec<Event> {
         let all = catalogue.iter().filter(is_asked_for);
         return all.filter(|event| seen.insert((&event.pmu, &event.name))).cloned().collect();
     }
-    let mut names = wanted.named.iter().flat_map(|list| split(list)).collect::<Vec<_>>();
-    names.dedup();
-    names.into_iter().map(|name| known(catalogue, name).unwrap_or_else(|| unknown(name))).collect()
+    let mut once = BTreeSet::new();
+    let names = wanted.named.iter().flat_map(|list| split(list)).filter(|name| once.insert(*name));
+    names.map(|name| known(catalogue, name).unwrap_or_else(|| unknown(name))).collect()
 }
 
 fn known(catalogue: &[Event], name: &str) -> Option<Event> {
@@ -215,19 +230,20 @@ impl Chosen {
     }
 
     /// Puts what all epochs have in common into each run. A clock is no anchor of all CPUs: it ticks alike whatever they do.
-    fn anchor(&mut self, machine: &Machine, all_cpus: bool) {
+    fn anchor(&mut self, machine: &Machine, catalogue: &[Event], all_cpus: bool) {
         for name in ANCHORS {
             let is_clock = name == "task-clock";
             if (is_clock && all_cpus) || (!is_clock && machine.core_pmus().is_empty()) {
                 continue;
             }
-            let known = self.events.iter().position(|event| event.name == name);
-            let number = match known.and_then(|number| u32::try_from(number).ok()) {
+            let there = self.events.iter().position(|event| event.name == name);
+            let number = match there.and_then(|number| u32::try_from(number).ok()) {
                 Some(number) => number,
-                None => match self.instances(machine, &unknown(name)).first() {
-                    Some(number) => *number,
-                    None => continue,
-                },
+                None => {
+                    let event = known(catalogue, name).unwrap_or_else(|| unknown(name));
+                    let Some(number) = self.instances(machine, &event).first().copied() else { continue };
+                    number
+                }
             };
             for run in self.runs.iter_mut().filter(|run| !run.contains(&number)) {
                 run.insert(0, number);

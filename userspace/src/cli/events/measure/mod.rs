@@ -24,6 +24,8 @@ use super::super::output::{now_unix_ns, plain, print, say};
 use super::super::{Outcome, StoreArgs};
 use super::gather::{From, Only, SourceArgs, gather};
 
+/// So many take seconds to close.
+const MANY_TRACEPOINTS: usize = 50;
 /// Seeds stay exact as JSON numbers everywhere.
 const SEEDS: u64 = 1 << 53;
 
@@ -146,6 +148,7 @@ pub fn run(args: &Args) -> Outcome {
     };
     // What cannot be started at all is said before anything is stored.
     choose::check_command(&header.plan.scope)?;
+    choose::check_cgroup(&machine, &header.plan.scope)?;
     let mut store = Store::open(args.store.db.as_deref())?;
     let id = store.begin_measurement(&mut header, &stem)?;
     let measurement = Measurement { id, header, quarantined: Vec::new(), epochs: Vec::new() };
@@ -198,6 +201,9 @@ fn measure(args: &Args, machine: &Machine, store: &mut Store, measurement: &Meas
         None => INCOMPLETE,
     };
     // Closing a tracepoint waits for a grace period of the kernel: the result is out before that.
+    if finished.tracepoints >= MANY_TRACEPOINTS {
+        say(&format!("closing {} tracepoints, for which the kernel takes its time", finished.tracepoints));
+    }
     drop(finished);
     Ok(ExitCode::from(code))
 }

@@ -37,6 +37,11 @@ impl Progress {
         self.bar.set_message(format!("{what}, {} of {} epochs measured{left}", self.done, self.total));
     }
 
+    /// There are more epochs to measure than was thought.
+    pub fn more(&mut self, epochs: usize) {
+        self.total += epochs;
+    }
+
     /// An epoch is measured.
     pub fn done(&mut self) {
         self.done += 1;

@@ -3,7 +3,6 @@
 //! Groups stay open while the same run comes again: opening and above all closing tracepoints takes the kernel tens of
 //! milliseconds each.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -35,7 +34,8 @@ pub struct Finished {
     pub exit_code: Option<i32>,
     /// Somebody asked for the end.
     pub interrupted: bool,
-    /// What is still open: closing it takes long and can wait.
+    /// Tracepoints still open: closing them takes long and can wait.
+    pub tracepoints: usize,
     _open: Option<Open>,
 }
 
@@ -81,7 +81,9 @@ pub async fn run(
     steps.retain(|step| measurement.epochs.iter().all(|(position, _)| *position != step.position));
     let mut progress = Progress::new(steps.len());
     let is_command = matches!(plan.scope, Scope::Command { .. });
-    let mut finished = Finished { exit_code: is_command.then_some(0), interrupted: false, _open: None };
+    let mut gone = false;
+    let mut finished =
+        Finished { exit_code: is_command.then_some(0), interrupted: false, tracepoints: 0, _open: None };
     if is_command && !steps.is_empty() {
         progress.show("warming up");
         match runner.warm_up().await? {
@@ -90,24 +92,27 @@ pub async fn run(
             None => finished.interrupted = true,
         }
     }
-    for step in steps {
-        if finished.interrupted {
-            break;
-        }
-        progress.show(&format!("run {}", step.run + 1));
-        match runner.step(store, step).await.context(Incomplete)? {
-            Some(epoch) => {
-                let code = epoch.exit_code.filter(|code| *code != 0);
-                if finished.exit_code == Some(0) && code.is_some() {
-                    finished.exit_code = code;
-                }
-                progress.done();
-                if epoch.ended_by == EpochEnd::TargetExit {
-                    say("the process has ended");
-                    break;
-                }
+    while !steps.is_empty() && !finished.interrupted {
+        for step in std::mem::take(&mut steps) {
+            progress.show(&format!("run {}", step.run + 1));
+            let Some(epoch) = runner.step(store, step).await.context(Incomplete)? else {
+                finished.interrupted = true;
+                break;
+            };
+            let code = epoch.exit_code.filter(|code| *code != 0);
+            if finished.exit_code == Some(0) && code.is_some() {
+                finished.exit_code = code;
             }
-            None => finished.interrupted = true,
+            progress.done();
+            if epoch.ended_by == EpochEnd::TargetExit {
+                say("the process has ended");
+                gone = true;
+                break;
+            }
+        }
+        if !gone && !finished.interrupted {
+            steps = drifted(store, measurement)?;
+            progress.more(steps.len());
         }
     }
     drop(progress);
@@ -115,6 +120,7 @@ pub async fn run(
         let name = &measurement.header.name;
         say(&plain(&format!("interrupted; what was measured is kept, and --resume {name} goes on")));
     }
+    finished.tracepoints = runner.open.as_ref().map_or(0, |open| tracepoints(measurement, open.run));
     finished._open = runner.open;
     Ok(finished)
 }
@@ -126,41 +132,32 @@ impl Runner<'_> {
         Ok(ended.and_then(|(_, code)| code))
     }
 
-    /// One epoch, again while it drifts. `None` if somebody asked for the end.
+    /// One epoch. `None` if somebody asked for the end.
     async fn step(&mut self, store: &mut Store, step: Step) -> anyhow::Result<Option<Epoch>> {
-        let plan = &self.measurement.header.plan;
-        for attempt in 1..=MOST_ATTEMPTS {
-            let refused = self.open(step)?;
-            let Some(open) = &mut self.open else { return Ok(None) };
-            let mut recorder = Recorder::new(&open.groups);
-            recorder.begin_at(open.groups.read(&mut self.events));
-            let started_at_unix_ns = now_unix_ns();
-            let (recorder, ended) = self.watch(Some(recorder)).await?;
-            let (Some(recorder), Some((ended_by, exit_code))) = (recorder, ended) else { return Ok(None) };
-            let recorded = recorder.finish();
-            let epoch = Epoch {
-                position: step.position,
-                attempt,
-                run: u32::try_from(step.run).unwrap_or(u32::MAX),
-                repetition: step.repetition,
-                started_at_unix_ns,
-                duration_ns: recorded.slots.last().map_or(0, |slot| slot.end_ns),
-                ended_by,
-                exit_code,
-                slots: recorded.slots,
-                counts: recorded.counts,
-                by_slot: recorded.by_slot,
-            };
-            store.add_epoch(self.measurement.id, &epoch, &refused)?;
-            let drifted = match plan.max_drift_pct {
-                Some(most) => drifts(store, self.measurement, step.position, most)?,
-                None => false,
-            };
-            if !drifted || attempt == MOST_ATTEMPTS || ended_by == EpochEnd::TargetExit {
-                return Ok(Some(epoch));
-            }
-        }
-        Ok(None)
+        let refused = self.open(step)?;
+        let Some(open) = &mut self.open else { return Ok(None) };
+        let mut recorder = Recorder::new(&open.groups);
+        recorder.begin_at(open.groups.read(&mut self.events));
+        let started_at_unix_ns = now_unix_ns();
+        let (recorder, ended) = self.watch(Some(recorder)).await?;
+        let (Some(recorder), Some((ended_by, exit_code))) = (recorder, ended) else { return Ok(None) };
+        let recorded = recorder.finish();
+        let stored = store.measurement(&self.measurement.id.0.to_string())?.epochs;
+        let epoch = Epoch {
+            position: step.position,
+            attempt: 1 + attempts(&stored, step.position),
+            run: u32::try_from(step.run).unwrap_or(u32::MAX),
+            repetition: step.repetition,
+            started_at_unix_ns,
+            duration_ns: recorded.slots.last().map_or(0, |slot| slot.end_ns),
+            ended_by,
+            exit_code,
+            slots: recorded.slots,
+            counts: recorded.counts,
+            by_slot: recorded.by_slot,
+        };
+        store.add_epoch(self.measurement.id, &epoch, &refused)?;
+        Ok(Some(epoch))
     }
 
     /// Opens a step's run, unless it is open. Says who was refused, and why.
@@ -270,14 +267,35 @@ fn has_ended(scope: &Scope) -> bool {
     }
 }
 
-/// Whether the epoch at this position went at another pace than the others, as far as there are any.
-fn drifts(store: &Store, measurement: &Measurement, position: u64, most: f64) -> anyhow::Result<bool> {
+/// Tries there were at a position.
+fn attempts(stored: &[(u64, u32)], position: u64) -> u32 {
+    stored.iter().filter(|(other, _)| *other == position).map(|(_, attempt)| *attempt).max().unwrap_or(0)
+}
+
+/// Epochs that went at another pace than the others and have not been tried often enough. All are known by then, so that the
+/// first is judged like the last.
+fn drifted(store: &Store, measurement: &Measurement) -> anyhow::Result<Vec<Step>> {
+    let plan = &measurement.header.plan;
+    let Some(most) = plan.max_drift_pct else { return Ok(Vec::new()) };
     let epochs = store.epochs(measurement.id, false)?;
     if epochs.len() < LEAST_TO_COMPARE {
-        return Ok(false);
+        return Ok(Vec::new());
     }
     let all: Vec<&Epoch> = epochs.iter().collect();
-    let paces: BTreeMap<u64, Option<f64>> =
-        all.iter().map(|epoch| epoch.position).zip(drift::relative(&measurement.header.plan, &all)).collect();
-    Ok(paces.get(&position).copied().flatten().is_some_and(|pace| drift::is_beyond(pace, most)))
+    let paces = drift::relative(plan, &all);
+    let far = |(epoch, pace): (&Epoch, Option<f64>)| {
+        let is_far = epoch.attempt < MOST_ATTEMPTS && pace.is_some_and(|pace| drift::is_beyond(pace, most));
+        is_far.then_some(epoch.position)
+    };
+    let far: Vec<u64> = epochs.iter().zip(paces).filter_map(far).collect();
+    let mut steps = order::of(plan.runs.len(), plan.repeat, measurement.header.seed);
+    steps.retain(|step| far.contains(&step.position));
+    Ok(steps)
+}
+
+fn tracepoints(measurement: &Measurement, run: usize) -> usize {
+    let plan = &measurement.header.plan;
+    let is_tracepoint =
+        |event: &&u32| plan.events.get(**event as usize).is_some_and(|event| event.pmu == "tracepoint");
+    plan.runs.get(run).into_iter().flatten().filter(is_tracepoint).count()
 }
