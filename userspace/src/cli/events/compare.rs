@@ -153,7 +153,7 @@ fn compare(a: &Measurement, b: &Measurement, selection: &SelectionArgs) -> anyho
     }
     let sides: Vec<Sides<'_>> = compared.iter().map(|(_, (before, after))| Sides { before, after }).collect();
     let mut events: Vec<Row> =
-        compared.iter().zip(changes(&sides, SEED)).map(|((name, _), change)| row(name, change)).collect();
+        compared.iter().zip(changes(&sides, SEED)).map(|((name, _), change)| row(name, &change)).collect();
     sort(&mut events);
     let only = |own: &Totals, other: &Totals| -> Vec<String> {
         own.values.keys().filter(|name| !other.values.contains_key(*name)).cloned().collect()
@@ -172,8 +172,8 @@ fn compare(a: &Measurement, b: &Measurement, selection: &SelectionArgs) -> anyho
     })
 }
 
-fn row(name: &str, change: Change) -> Row {
-    let Change { before, after, ratio, delta, p, q } = change;
+fn row(name: &str, change: &Change) -> Row {
+    let Change { before, after, ratio, delta, p, q } = *change;
     Row { event: name.to_owned(), a: before, b: after, ratio, delta, p, q }
 }
 

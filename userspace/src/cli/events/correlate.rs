@@ -85,7 +85,7 @@ struct Report {
     events: Vec<String>,
     /// Events that are not in the matrix, and why.
     left_out: Vec<Silent>,
-    /// The strongest first.
+    /// The most significant first, of those alike the stronger.
     pairs: Vec<Pair>,
 }
 
@@ -191,7 +191,7 @@ fn pairs(lined: &Lined, matrix: &Matrix) -> Vec<Pair> {
     };
     let all = (0..matrix.size()).flat_map(|b| (0..b).map(move |a| (a, b)));
     let mut pairs: Vec<Pair> = all.filter_map(pair).collect();
-    // Among coefficients that print alike, the more significant first.
+    // A strong coefficient of few samples says less than a weaker one of many.
     let q = |pair: &Pair| pair.q.unwrap_or(f64::INFINITY);
     pairs.sort_by(|one, other| {
         let strength = other.coefficient.abs().total_cmp(&one.coefficient.abs());
