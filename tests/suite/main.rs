@@ -17,6 +17,7 @@ mod budgeted;
 mod cli_bad_input;
 mod cli_events;
 mod cli_events_analysis;
+mod cli_events_pair;
 mod cli_store;
 mod cli_usage;
 mod counters;

@@ -8,5 +8,6 @@ pub mod diff;
 pub mod duty;
 mod interval;
 pub mod packing;
+pub mod pairing;
 pub mod rank;
 pub mod spread;

@@ -15,9 +15,11 @@ mod error;
 pub mod events;
 pub mod group;
 mod machine;
+pub mod placement;
 pub mod pmu;
 mod root;
 pub mod sampling;
+pub mod search;
 pub mod topology;
 pub mod tracefs;
 #[cfg(target_arch = "x86_64")]

@@ -20,6 +20,7 @@ pub mod counter;
 pub mod detail;
 pub mod histogram;
 pub mod measured;
+pub mod pairing;
 pub mod phase;
 pub mod report;
 pub mod run;

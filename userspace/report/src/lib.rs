@@ -15,6 +15,7 @@ pub mod flame;
 pub mod folded;
 mod heat;
 pub mod html;
+pub mod interference;
 pub mod json;
 mod largest;
 pub mod matrix;

@@ -12,6 +12,7 @@ mod connect;
 mod error;
 mod location;
 mod migrate;
+mod pairs;
 mod prune;
 mod read;
 mod select;
@@ -23,6 +24,7 @@ mod write;
 
 pub use error::{Result, StoreError};
 pub use location::default_path;
+pub use pairs::PairSeries;
 pub use prune::{PruneRule, Pruned};
 pub use read::accesses::samples::Accesses;
 pub use read::list::{CounterSum, RunRow};

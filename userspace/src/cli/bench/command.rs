@@ -28,8 +28,10 @@ pub struct Process {
     held_since: Option<Instant>,
     held: Duration,
     timeout: Option<Duration>,
+    timed_out: bool,
     floor: Floor,
     ended: bool,
+    sweeps: bool,
 }
 
 /// What the kernel and the clock say about an ended process.
@@ -86,14 +88,22 @@ impl Process {
             held_since: None,
             held: Duration::ZERO,
             timeout: timeout.map(Duration::from_nanos),
+            timed_out: false,
             floor,
             ended: false,
+            sweeps: false,
         };
         if hold {
             process.hold().with_context(|| format!("holding `{program}` at its entry"))?;
             process.held_since = Some(Instant::now());
         }
         Ok(process)
+    }
+
+    /// Whoever it leaves behind in its process group ends with it.
+    pub fn sweeping(mut self) -> Self {
+        self.sweeps = true;
+        self
     }
 
     /// Its process id.
@@ -123,23 +133,56 @@ impl Process {
     /// # Errors
     /// Whatever the kernel says.
     pub fn wait(&mut self, signals: &mut Signals) -> anyhow::Result<Option<Account>> {
-        let mut timed_out = false;
-        let released = Instant::now();
         loop {
-            if let Some((status, usage)) = self.reap(libc::WNOHANG).context("waiting for the workload")? {
-                return Ok(Some(self.account(status, &usage, timed_out)));
-            }
+            // Before looking, for it may take the signal that says that the child has ended.
             if signals.interrupted() {
-                self.kill();
+                self.end();
                 return Ok(None);
             }
-            let left = self.timeout.map(|timeout| timeout.saturating_sub(released.elapsed()));
-            if left == Some(Duration::ZERO) && !timed_out {
-                timed_out = true;
-                self.signal(libc::SIGKILL);
+            if let Some(account) = self.poll()? {
+                return Ok(Some(account));
             }
-            signals.wait(left.filter(|_| !timed_out).unwrap_or(LOOK).min(LOOK));
+            signals.wait(self.look());
         }
+    }
+
+    /// Its account, if it has ended by now, which it is helped to at its timeout.
+    ///
+    /// # Errors
+    /// Whatever the kernel says.
+    pub fn poll(&mut self) -> anyhow::Result<Option<Account>> {
+        if self.sweeps && self.has_ended() {
+            // Not waited for, it keeps the group's number from being given away.
+            self.signal(libc::SIGKILL);
+        }
+        if let Some((status, usage)) = self.reap(libc::WNOHANG).context("waiting for the workload")? {
+            return Ok(Some(self.account(status, &usage, self.timed_out)));
+        }
+        if self.left() == Some(Duration::ZERO) && !self.timed_out {
+            self.timed_out = true;
+            self.signal(libc::SIGKILL);
+        }
+        Ok(None)
+    }
+
+    /// How long to wait at most before looking again.
+    pub fn look(&self) -> Duration {
+        self.left().filter(|_| !self.timed_out).unwrap_or(LOOK).min(LOOK)
+    }
+
+    /// Until its timeout, without the time it was held.
+    fn left(&self) -> Option<Duration> {
+        self.timeout.map(|timeout| timeout.saturating_sub(self.started.elapsed().saturating_sub(self.held)))
+    }
+
+    fn has_ended(&self) -> bool {
+        // SAFETY: a siginfo_t is plain numbers, of which all zeros says that nobody has ended.
+        let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+        let how = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: the place lives through the call, and the child is ours and not yet waited for.
+        let asked = unsafe { libc::waitid(libc::P_PID, self.pid(), &raw mut info, how) } == 0;
+        // SAFETY: waitid has filled in what belongs to the end of a child, or left zeros.
+        asked && unsafe { info.si_pid() } != 0
     }
 
     fn account(&self, status: libc::c_int, usage: &libc::rusage, timed_out: bool) -> Account {
@@ -186,7 +229,8 @@ impl Process {
         unsafe { libc::kill(-self.pid, signal) };
     }
 
-    fn kill(&mut self) {
+    /// Kills it and its process group, unless it has ended.
+    pub fn end(&mut self) {
         if !self.ended {
             self.signal(libc::SIGKILL);
             // A failure means that there is nobody to wait for.
@@ -197,7 +241,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        self.kill();
+        self.end();
     }
 }
 

@@ -53,7 +53,7 @@ fn parse(text: &str) -> anyhow::Result<Matrix> {
 }
 
 /// The parser's message with its line; what it draws beside the text does not fit on one.
-fn one_line(error: &toml::de::Error) -> anyhow::Error {
+pub fn one_line(error: &toml::de::Error) -> anyhow::Error {
     let text = error.to_string();
     let place = text.lines().next().filter(|line| line.starts_with("TOML parse error at "));
     let place = place.map(|line| format!("{}: ", line.trim_start_matches("TOML parse error at ")));
@@ -88,7 +88,11 @@ fn check_keys(table: &Table) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn known(table: &Table, keys: &[&str], place: &str) -> anyhow::Result<()> {
+/// That a table has no other keys than these.
+///
+/// # Errors
+/// The first that is not known, with the nearest that is.
+pub fn known(table: &Table, keys: &[&str], place: &str) -> anyhow::Result<()> {
     let Some(key) = table.keys().find(|key| !keys.contains(&key.as_str())) else { return Ok(()) };
     let nearest = keys.iter().min_by_key(|known| distance(key, known));
     match nearest.filter(|known| distance(key, known) <= known.len().div_ceil(2)) {

@@ -3,15 +3,15 @@
 //! [`file`] reads the matrix, [`placement`] and [`frequency`] check it against the machine, [`order`] says what runs when,
 //! [`runner`] runs it: each [`command`] is measured alike in every mode, and in a profiled one a [`profiler`] is attached.
 
-mod command;
-mod file;
+pub mod command;
+pub mod file;
 mod floor;
 mod frequency;
 mod order;
-mod placement;
+pub mod placement;
 mod profiler;
 mod runner;
-mod signals;
+pub mod signals;
 pub mod stat;
 
 use std::collections::BTreeMap;

@@ -7,8 +7,10 @@ mod gather;
 mod import;
 mod list;
 mod measure;
+mod pair;
 mod plan;
 mod rank;
+mod search;
 mod show;
 mod stats;
 
@@ -23,6 +25,7 @@ const EXAMPLES: &str = "Examples:
   waytrace events measure -- make                         count them all, without multiplexing
   waytrace events correlate last -o matrix.html           which of them go together
   waytrace events rank last                               which of them to watch
+  waytrace events pair manifest.toml --dry-run            programs side by side, and where they would run
   waytrace events import perfmon                          Intel's files, or pmu-events/arch of a kernel's source
   waytrace events stats GenuineIntel-6-3F GenuineIntel-6-55   what one CPU counts that the other does not";
 
@@ -54,6 +57,10 @@ enum Verb {
     Rank(rank::Args),
     /// Event files become part of what waytrace knows.
     Import(import::Args),
+    /// Programs of a manifest side by side, every two of them, and how much each is slowed down.
+    Pair(Box<pair::Args>),
+    /// Event codes that count though undocumented; not verified on hardware, and not without danger.
+    Search(Box<search::Args>),
     /// Figures of the events of each CPU, or what differs between two.
     Stats(stats::Args),
 }
@@ -70,6 +77,8 @@ pub fn run(args: &Args) -> Outcome {
         Verb::Compare(args) => compare::run(args),
         Verb::Rank(args) => rank::run(args),
         Verb::Import(args) => import::run(args),
+        Verb::Pair(args) => pair::run(args),
+        Verb::Search(args) => search::run(args),
         Verb::Stats(args) => stats::run(args),
     }
 }

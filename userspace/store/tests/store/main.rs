@@ -18,6 +18,7 @@ mod kept;
 mod measured;
 mod migration;
 mod opening;
+mod pairs;
 mod prune;
 mod roundtrip;
 mod select;
