@@ -10,6 +10,7 @@ mod compile;
 mod context;
 mod counters;
 mod cpus;
+mod events_interval;
 mod exact;
 mod figure;
 mod machine;
@@ -39,7 +40,7 @@ use std::process::ExitCode;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
@@ -48,6 +49,7 @@ const BENCHES: [Bench; 8] = [
     ("accesses", accesses::shares),
     ("access-ranks", accesses::ranks),
     ("access-costs", accesses::costs),
+    ("events-interval", events_interval::run),
 ];
 
 /// Targets, and tools to compare with; what is missing is not available in the table.
@@ -67,7 +69,7 @@ const PACKAGES: [&str; 11] = [
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]
