@@ -25,7 +25,7 @@ impl Simulated {
 impl Bench for Simulated {
     fn count(&mut self, candidate: Candidate) -> Result<u64, String> {
         let key = (candidate.code, candidate.umask);
-        let turn = self.counted.iter().filter(|one| **one == candidate).count();
+        let turn = usize::from(self.counted.last() == Some(&candidate));
         self.counted.push(candidate);
         if self.deadly == Some(key) {
             self.harm = Some("machine check".to_owned());

@@ -29,6 +29,9 @@ use crate::cli::{Outcome, StoreArgs};
 use order::Step;
 use runner::Place;
 
+/// Configurations the machine cannot do, with the reason.
+type Skipped = BTreeMap<String, String>;
+
 /// Seeds stay exact as JSON numbers everywhere.
 const SEEDS: u64 = 1 << 53;
 
@@ -137,7 +140,7 @@ pub fn run(args: &Args) -> Outcome {
 fn places(
     root: &Root,
     configurations: &[Configuration],
-) -> anyhow::Result<(BTreeMap<String, Vec<Seats>>, BTreeMap<String, String>)> {
+) -> anyhow::Result<(BTreeMap<String, Vec<Seats>>, Skipped)> {
     let machine = Layout::read(root)?;
     let (mut seats, mut skipped) = (BTreeMap::new(), BTreeMap::new());
     for configuration in configurations {
@@ -199,7 +202,7 @@ fn resumed(store: &Store, name: &str, plan: &PairPlan, seed: Option<u64>) -> any
     Ok(series)
 }
 
-fn steps(plan: &PairPlan, skipped: &BTreeMap<String, String>, seed: u64) -> anyhow::Result<Vec<Step>> {
+fn steps(plan: &PairPlan, skipped: &Skipped, seed: u64) -> anyhow::Result<Vec<Step>> {
     let steps = order::of(plan, |configuration| skipped.contains_key(configuration), seed);
     let pairs = (plan.configurations.len() - skipped.len()) * plan.measured.len() * plan.antagonists.len();
     ensure!(
@@ -210,13 +213,7 @@ fn steps(plan: &PairPlan, skipped: &BTreeMap<String, String>, seed: u64) -> anyh
     Ok(steps)
 }
 
-fn dry_run(
-    args: &Args,
-    place: &Place<'_>,
-    name: &str,
-    plan: &PairPlan,
-    skipped: &BTreeMap<String, String>,
-) -> Outcome {
+fn dry_run(args: &Args, place: &Place<'_>, name: &str, plan: &PairPlan, skipped: &Skipped) -> Outcome {
     let (seed, done) = if args.resume {
         let series = resumed(&Store::open_existing(args.store.db.as_deref())?, name, plan, args.seed)?;
         (Some(series.header.seed), series.runs)
