@@ -175,6 +175,9 @@ fn names_are_read_back() {
 }
 
 proptest::proptest! {
+    // Each case is a tree of up to several hundred files.
+    #![proptest_config(proptest::test_runner::Config::with_cases(24))]
+
     /// Whatever the machine: seats are on it, as many on either side where its cores are alike, and apart.
     #[test]
     fn seats_never_overlap(groups in 1u32..4, cores in 1u32..6, width in 1u32..9) {
