@@ -44,16 +44,21 @@ fn allowed() -> Result<Vec<usize>> {
     Ok((0..libc::CPU_SETSIZE as usize).filter(is_in).collect())
 }
 
-/// Has the command run on `cpu` and end with this program, also when this is killed.
+/// Has the command run on `cpu`, heed Ctrl-C, which a shell has what it starts in the background ignore, and end with this
+/// program, also when this is killed.
 pub fn prepare(command: &mut Command, cpu: Option<usize>) -> &mut Command {
     let before_exec = move || {
         // SAFETY: passes numbers only.
         if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0 {
             return Err(io::Error::last_os_error());
         }
+        // SAFETY: passes numbers only; the default disposition runs no code of ours.
+        if unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) } == libc::SIG_ERR {
+            return Err(io::Error::last_os_error());
+        }
         cpu.map_or(Ok(()), pin_self)
     };
-    // SAFETY: the closure makes two system calls between fork and exec and allocates nothing.
+    // SAFETY: the closure makes three system calls between fork and exec and allocates nothing.
     unsafe { command.pre_exec(before_exec) }
 }
 
