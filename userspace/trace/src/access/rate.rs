@@ -22,7 +22,10 @@ const MOST_LOOKS: usize = 2_000_000;
 const LEAST_GAP_NS: u64 = 1_000;
 /// No tick is cheaper: taking an interrupt and returning from it costs as much.
 const LEAST_TICK_NS: f64 = 2_000.0;
-/// No budget pays for more samples than this: they would tell nothing more.
+/// What a sample takes of waytrace's own CPU time. It may take twice what the budget takes from the targets: no budget pays
+/// for more samples, however cheap ticks are.
+const OWN_NS: f64 = 43_000.0;
+/// Nor for more than this: they would tell nothing more.
 const MOST_PAID_HZ: f64 = 4_000.0;
 
 /// How often to sample.
@@ -38,7 +41,7 @@ impl Rate {
     /// Samples a second, where one costs `tick_ns`.
     pub fn hz(self, tick_ns: f64) -> f64 {
         let hz = match self {
-            Self::Budget(percent) => (percent / 100.0 * 1e9 / tick_ns.max(1.0)).min(MOST_PAID_HZ),
+            Self::Budget(percent) => (percent / 100.0 * 1e9 / tick_ns.max(OWN_NS / 2.0)).min(MOST_PAID_HZ),
             Self::Hz(hz) => hz,
         };
         hz.clamp(*RATES_HZ.start(), *RATES_HZ.end())
@@ -142,6 +145,7 @@ mod tests {
     #[test]
     fn the_budget_sets_the_rate() {
         assert!((Rate::Budget(1.0).hz(33_000.0) - 303.0).abs() < 1.0);
+        assert!((Rate::Budget(1.0).hz(5_000.0) - 465.0).abs() < 1.0, "our own cost bounds it");
         assert_eq!(Rate::Budget(100.0).hz(0.0), MOST_PAID_HZ);
         assert_eq!(Rate::Hz(0.1).hz(33_000.0), 1.0);
         assert_eq!(period_ns(4_000.0), 250_000);
