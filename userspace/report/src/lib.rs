@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod access_words;
+mod base64;
 pub mod csv;
 mod error;
 pub mod flame;

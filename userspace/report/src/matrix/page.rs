@@ -4,7 +4,8 @@
 use std::io;
 
 use super::svg::{Layout, draw, escape};
-use super::{Cell, Matrix, SIGNIFICANT, png};
+use super::{Cell, Matrix, SIGNIFICANT};
+use crate::base64;
 
 /// Pairs in the table.
 const SHOWN: usize = 50;
@@ -91,5 +92,5 @@ fn packed(matrix: &Matrix) -> String {
         }
     };
     let bytes: Vec<u8> = matrix.cells.iter().flat_map(|cell| pair(cell).to_le_bytes()).collect();
-    png::base64(&bytes)
+    base64::encode(&bytes)
 }

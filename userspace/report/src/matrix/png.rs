@@ -1,4 +1,4 @@
-//! Pixels of up to 256 colours as PNG (RFC 2083), and bytes as base64 (RFC 4648), to put a picture into another.
+//! Pixels of up to 256 colours as PNG (RFC 2083), to put a picture into another.
 
 use std::io::{self, Write};
 
@@ -38,35 +38,9 @@ fn chunk(png: &mut Vec<u8>, kind: [u8; 4], data: &[u8]) {
     png.extend(sum.sum().to_be_bytes());
 }
 
-/// The bytes as text.
-pub fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let all = (0..3).fold(0u32, |all, at| all << 8 | u32::from(three.get(at).copied().unwrap_or(0)));
-        for digit in 0..4 {
-            let place = (all >> (18 - 6 * digit) & 63) as usize;
-            let is_there = digit <= three.len();
-            let c = DIGITS.get(place).filter(|_| is_there).copied().unwrap_or(b'=');
-            text.push(char::from(c));
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// RFC 4648, section 10.
-    #[test]
-    fn known_texts() {
-        for (bytes, text) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(bytes.as_bytes()), text);
-        }
-    }
 
     #[test]
     fn a_picture_ends_as_every_png_does() {

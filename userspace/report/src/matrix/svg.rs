@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 
 use super::{Matrix, SIGNIFICANT, colours, png};
+use crate::base64;
 use crate::text::{cut_middle, plain};
 
 /// Sides of the matrix, in units of the picture.
@@ -72,7 +73,7 @@ pub fn draw(matrix: &Matrix, attributes: &[&str]) -> io::Result<String> {
         escape(&cut_middle(&matrix.title, 90)),
         escape(&matrix.note)
     );
-    let picture = png::base64(&pixels(matrix)?);
+    let picture = base64::encode(&pixels(matrix)?);
     // A String takes everything.
     let _ = writeln!(
         svg,
