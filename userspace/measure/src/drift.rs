@@ -3,6 +3,7 @@
 //! The pace is an anchor's counts for each second of wall time. What an event counted in an epoch is then kept raw and can be
 //! normalised on read: divided by the epoch's pace relative to the median of all.
 
+use waytrace_analysis::spread::median;
 use waytrace_model::measured::{Epoch, MeasurementPlan};
 
 /// Pace of an epoch by one anchor, counts per second; `None` where the anchor was not counted whole, or counted nothing.
@@ -28,18 +29,8 @@ pub fn relative(plan: &MeasurementPlan, epochs: &[&Epoch]) -> Vec<Option<f64>> {
     let is_usable = |paces: &Vec<Option<f64>>| 2 * paces.iter().flatten().count() > paces.len();
     let Some(paces) = plan.anchors.iter().map(of).find(is_usable) else { return vec![None; epochs.len()] };
     let known: Vec<f64> = paces.iter().copied().flatten().collect();
-    let Some(median) = median(known) else { return vec![None; epochs.len()] };
+    let Some(median) = median(&known) else { return vec![None; epochs.len()] };
     paces.into_iter().map(|pace| pace.map(|pace| pace / median)).collect()
-}
-
-/// Middle of the values; of an even number the mean of the two in the middle.
-pub fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let upper = values.get(values.len() / 2)?;
-    match values.len() {
-        length if length % 2 == 1 => Some(*upper),
-        length => values.get(length / 2 - 1).map(|lower| f64::midpoint(*lower, *upper)),
-    }
 }
 
 /// Whether a pace is further from the usual one than a percentage allows.
@@ -106,12 +97,5 @@ mod tests {
         assert_eq!(relative(&plan(&[7, 8]), &all), [Some(1.0), Some(1.0)]);
         assert_eq!(relative(&plan(&[7]), &all), [None, None]);
         assert_eq!(relative(&plan(&[]), &all), [None, None]);
-    }
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
-        assert_eq!(median(Vec::new()), None);
     }
 }

@@ -41,7 +41,7 @@ impl Spread {
         let mean = sorted.iter().sum::<f64>() / n;
         let squares: f64 = sorted.iter().map(|value| (value - mean) * (value - mean)).sum();
         let std = (sorted.len() > 1).then(|| (squares / (n - 1.0)).sqrt());
-        Some(Self { median: median(&sorted)?, min, max, mean, std })
+        Some(Self { median: middle(&sorted)?, min, max, mean, std })
     }
 }
 
@@ -60,7 +60,7 @@ impl Ratio {
     /// Of `values` to `base`, with an interval drawn from `seed`. `None` where a side is empty or the base's median is 0.
     pub fn of(values: &[f64], base: &[f64], seed: u64) -> Option<Self> {
         let (values, base) = (sorted(values), sorted(base));
-        let ratio = quotient(median(&values)?, median(&base)?)?;
+        let ratio = quotient(middle(&values)?, middle(&base)?)?;
         let interval = if values.len() > 1 && base.len() > 1 { interval(&values, &base, seed) } else { None };
         let (ci95_low, ci95_high) = interval.unzip();
         Some(Self { ratio, ci95_low, ci95_high })
@@ -75,7 +75,7 @@ fn interval(values: &[f64], base: &[f64], seed: u64) -> Option<(f64, f64)> {
     for _ in 0..RESAMPLES {
         resample(values, &mut random, &mut of_values);
         resample(base, &mut random, &mut of_base);
-        ratios.push(quotient(median(&of_values)?, median(&of_base)?)?);
+        ratios.push(quotient(middle(&of_values)?, middle(&of_base)?)?);
     }
     ratios.sort_by(f64::total_cmp);
     let cut = (RESAMPLES as f64 * TAIL) as usize;
@@ -98,7 +98,12 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     values
 }
 
-fn median(sorted: &[f64]) -> Option<f64> {
+/// The middle one of these values; of an even number, the mean of the middle two.
+pub fn median(values: &[f64]) -> Option<f64> {
+    middle(&sorted(values))
+}
+
+fn middle(sorted: &[f64]) -> Option<f64> {
     let middle = sorted.get(sorted.len() / 2)?;
     let below = sorted.get((sorted.len() / 2).saturating_sub(1)).filter(|_| sorted.len().is_multiple_of(2));
     Some(below.map_or(*middle, |below| f64::midpoint(*below, *middle)))

@@ -13,6 +13,13 @@ fn spreads_worked_out_by_hand() {
 }
 
 #[test]
+fn the_median_is_in_the_middle() {
+    assert_eq!(median(&[3.0, 1.0, 2.0]), Some(2.0));
+    assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), Some(2.5));
+    assert_eq!(median(&[]), None);
+}
+
+#[test]
 fn one_repetition_has_no_deviation_and_no_interval() {
     let spread = Spread::of(&[7.0]).unwrap();
     assert_eq!(spread, Spread { median: 7.0, min: 7.0, max: 7.0, mean: 7.0, std: None });
