@@ -1,12 +1,11 @@
 //! Series of programs run in pairs: begun once, added to run by run, read as a whole.
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use waytrace_model::bench::RepetitionEnd;
 use waytrace_model::pairing::{PairHeader, PairRun};
 
 use crate::codec::{Quantity, json, quantity, quantity_opt, to_json};
-use crate::error::{OnPath, Result, StoreError};
-use crate::select::is_valid_name;
+use crate::error::{OnPath, Result};
 use crate::series::SeriesId;
 use crate::store::Store;
 
@@ -25,17 +24,9 @@ impl Store {
     /// Begins a series of pairs.
     ///
     /// # Errors
-    /// [`StoreError::SeriesTaken`], [`StoreError::BadName`], or the failure of writing.
+    /// [`crate::StoreError::SeriesTaken`], [`crate::StoreError::BadName`], or the failure of writing.
     pub fn begin_pairs(&self, header: &PairHeader) -> Result<SeriesId> {
-        if !is_valid_name(&header.name) {
-            return Err(StoreError::BadName { name: header.name.clone() });
-        }
-        match insert(&self.connection, header) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                Err(StoreError::SeriesTaken { path: self.path.clone(), name: header.name.clone() })
-            }
-            inserted => inserted.on(&self.path),
-        }
+        self.begin_named(&header.name, |connection| insert(connection, header))
     }
 
     /// Adds what a run took.
@@ -49,25 +40,15 @@ impl Store {
     /// The series of pairs of this name.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchSeries`] lists those there are; or the failure of reading.
+    /// [`crate::StoreError::NoSuchSeries`] lists those there are; or the failure of reading.
     pub fn pairs(&self, name: &str) -> Result<PairSeries> {
-        let snapshot = self.snapshot()?;
-        match load(&snapshot, name).on(&self.path)? {
-            Some(series) => Ok(series),
-            None => {
-                let names = names(&snapshot).on(&self.path)?;
-                let candidates = match names.as_slice() {
-                    [] => "it holds none of pairs yet; `waytrace events pair` makes one".to_owned(),
-                    names => format!("there are: {}", names.join(", ")),
-                };
-                Err(StoreError::NoSuchSeries { path: self.path.clone(), name: name.to_owned(), candidates })
-            }
-        }
+        let none = "it holds none of pairs yet; `waytrace events pair` makes one";
+        self.find_named(name, load, "pair_series", none)
     }
 }
 
-fn insert(connection: &Connection, header: &PairHeader) -> rusqlite::Result<SeriesId> {
-    connection.execute(
+fn insert(connection: &Connection, header: &PairHeader) -> rusqlite::Result<()> {
+    let inserted = connection.execute(
         "INSERT INTO pair_series (name, started_at_unix_ns, command, seed, plan, skipped)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
@@ -78,8 +59,8 @@ fn insert(connection: &Connection, header: &PairHeader) -> rusqlite::Result<Seri
             to_json(&header.plan)?,
             to_json(&header.skipped)?,
         ],
-    )?;
-    Ok(SeriesId(connection.last_insert_rowid()))
+    );
+    inserted.map(drop)
 }
 
 fn add(connection: &Connection, series: SeriesId, one: &PairRun) -> rusqlite::Result<()> {
@@ -150,9 +131,4 @@ fn run(row: &Row<'_>) -> rusqlite::Result<PairRun> {
         restarts: quantity(row, "restarts")?,
         problem: row.get("problem")?,
     })
-}
-
-fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare_cached("SELECT name FROM pair_series ORDER BY id DESC LIMIT 8")?;
-    statement.query_map([], |row| row.get(0))?.collect()
 }

@@ -31,15 +31,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::SeriesTaken`], [`StoreError::BadName`], or the failure of writing.
     pub fn begin_series(&self, header: &SeriesHeader) -> Result<SeriesId> {
-        if !is_valid_name(&header.name) {
-            return Err(StoreError::BadName { name: header.name.clone() });
-        }
-        match insert(&self.connection, header) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                Err(StoreError::SeriesTaken { path: self.path.clone(), name: header.name.clone() })
-            }
-            inserted => inserted.on(&self.path),
-        }
+        self.begin_named(&header.name, |connection| insert(connection, header))
     }
 
     /// Adds what a repetition took.
@@ -55,23 +47,49 @@ impl Store {
     /// # Errors
     /// [`StoreError::NoSuchSeries`] lists those there are; or the failure of reading.
     pub fn series(&self, name: &str) -> Result<Series> {
-        let snapshot = self.snapshot()?;
-        match load(&snapshot, name).on(&self.path)? {
-            Some(series) => Ok(series),
-            None => {
-                let names = names(&snapshot).on(&self.path)?;
-                let candidates = match names.as_slice() {
-                    [] => "it holds none yet; `waytrace bench` makes one".to_owned(),
-                    names => format!("there are: {}", names.join(", ")),
-                };
-                Err(StoreError::NoSuchSeries { path: self.path.clone(), name: name.to_owned(), candidates })
-            }
+        self.find_named(name, load, "series", "it holds none yet; `waytrace bench` makes one")
+    }
+
+    /// Begins a series of any kind, of which `insert` makes the row.
+    pub(crate) fn begin_named(
+        &self,
+        name: &str,
+        insert: impl FnOnce(&Connection) -> rusqlite::Result<()>,
+    ) -> Result<SeriesId> {
+        if !is_valid_name(name) {
+            return Err(StoreError::BadName { name: name.to_owned() });
         }
+        match insert(&self.connection) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                Err(StoreError::SeriesTaken { path: self.path.clone(), name: name.to_owned() })
+            }
+            inserted => inserted.map(|()| SeriesId(self.connection.last_insert_rowid())).on(&self.path),
+        }
+    }
+
+    /// Reads a series of the kind `table` holds; the error names those it holds, or says how to make one: `none`.
+    pub(crate) fn find_named<T>(
+        &self,
+        name: &str,
+        load: impl FnOnce(&Connection, &str) -> rusqlite::Result<Option<T>>,
+        table: &str,
+        none: &str,
+    ) -> Result<T> {
+        let snapshot = self.snapshot()?;
+        if let Some(series) = load(&snapshot, name).on(&self.path)? {
+            return Ok(series);
+        }
+        let names = names(&snapshot, table).on(&self.path)?;
+        let candidates = match names.as_slice() {
+            [] => none.to_owned(),
+            names => format!("there are: {}", names.join(", ")),
+        };
+        Err(StoreError::NoSuchSeries { path: self.path.clone(), name: name.to_owned(), candidates })
     }
 }
 
-fn insert(connection: &Connection, header: &SeriesHeader) -> rusqlite::Result<SeriesId> {
-    connection.execute(
+fn insert(connection: &Connection, header: &SeriesHeader) -> rusqlite::Result<()> {
+    let inserted = connection.execute(
         "INSERT INTO series (name, started_at_unix_ns, command, seed, matrix, skipped)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
@@ -82,8 +100,8 @@ fn insert(connection: &Connection, header: &SeriesHeader) -> rusqlite::Result<Se
             to_json(&header.matrix)?,
             to_json(&header.skipped)?,
         ],
-    )?;
-    Ok(SeriesId(connection.last_insert_rowid()))
+    );
+    inserted.map(drop)
 }
 
 fn add(connection: &Connection, series: SeriesId, one: &Repetition) -> rusqlite::Result<()> {
@@ -150,7 +168,8 @@ fn repetition(row: &Row<'_>) -> rusqlite::Result<Repetition> {
     })
 }
 
-fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare_cached("SELECT name FROM series ORDER BY id DESC LIMIT 8")?;
+fn names(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
+    let newest = format!("SELECT name FROM {table} ORDER BY id DESC LIMIT 8");
+    let mut statement = connection.prepare(&newest)?;
     statement.query_map([], |row| row.get(0))?.collect()
 }
