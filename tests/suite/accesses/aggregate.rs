@@ -1,55 +1,20 @@
 //! Accesses counted in the kernel: stores to watched words, of which the program says how many it made. They are counted to
 //! the last one, however many of their records are left out.
 
-use std::io::Write;
-use std::process::{Child, Command, Stdio};
-
 use waytrace_model::access_report::AggregateReport;
 
-use super::{Sample, accesses, samples, weight};
+use super::{Sample, accesses, samples, watched, weight};
 use crate::golden;
-use crate::harness::live::{self, Measured, Profile};
-use crate::harness::pipes::Lines;
-use crate::harness::truth::Truth;
+use crate::harness::live::{self, Measured};
 use crate::harness::workload::Start;
 use crate::or_skip;
 
-/// A process that is killed and waited for when dropped.
-struct Target(Child);
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
 /// Has so many threads make so many rounds of stores to the words, `{first}` and `{second}` in the arguments.
-fn watched(start: &Start, threads: u64, rounds: u64, args: &[&str]) -> (Measured, [u64; 2]) {
-    let mut child = Command::new(start.path())
-        .args([threads, rounds].map(|number| number.to_string()))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = Lines::of(child.stdout.take().unwrap());
-    let mut stdin = child.stdin.take().unwrap();
-    let target = Target(child);
-    let words = lines.wait_for(|line| line.starts_with("words ")).unwrap();
-    let words: Vec<&str> = words.split_whitespace().skip(1).collect();
-    lines.wait_for(|line| line.starts_with("ready")).unwrap();
-    let pid = target.0.id().to_string();
-    let args: Vec<String> =
-        args.iter().map(|arg| arg.replace("{first}", words[0]).replace("{second}", words[1])).collect();
-    let mut all = vec!["--pid", &pid, "--collect", "accesses"];
-    all.extend(args.iter().map(String::as_str));
-    let mut profile = Profile::start(&all);
-    profile.running.await_attached();
-    stdin.write_all(b"go\n").unwrap();
-    let truth = lines.wait_for(|line| line.starts_with("truth ")).unwrap();
-    let measured = live::conclude(profile, Truth::parse(&truth["truth ".len()..]));
-    let address = |word: &str| u64::from_str_radix(word.strip_prefix("0x").unwrap(), 16).unwrap();
-    (measured, [address(words[0]), address(words[1])])
+fn stored(start: &Start, threads: u64, rounds: u64, args: &[&str]) -> (Measured, [u64; 2]) {
+    let program = [threads, rounds].map(|number| number.to_string());
+    let program = program.each_ref().map(String::as_str);
+    let (measured, words) = watched(start, &program, "words ", &["first", "second"], args);
+    (measured, words.try_into().unwrap())
 }
 
 fn aggregate(measured: &Measured) -> AggregateReport {
@@ -73,7 +38,7 @@ fn every_store_of_every_thread_is_counted_though_few_are_handed_on() {
     let _turn = or_skip!(live::turn());
     let start = or_skip!(Start::plain("access_watched.c"));
     let args = ["--write-event", "mem:{first}:w", "--period", "1", "--interval", "20ms"];
-    let (measured, [first, _]) = watched(&start, 3, 20_000, &args);
+    let (measured, [first, _]) = stored(&start, 3, 20_000, &args);
     assert_eq!(golden::breaches(golden::ACCESSES, &measured.finished.json(), true), Vec::<String>::new());
     let (report, counted) = (accesses(&measured.report), aggregate(&measured));
     let truth = measured.truth.number("first");
@@ -104,7 +69,7 @@ fn two_words_are_told_apart_by_address_and_direction() {
     let _turn = or_skip!(live::turn());
     let start = or_skip!(Start::plain("access_watched.c"));
     let args = ["--read-event", "mem:{second}", "--write-event", "mem:{first}:w", "--period", "3"];
-    let (measured, [first, second]) = watched(&start, 2, 3_000, &args);
+    let (measured, [first, second]) = stored(&start, 2, 3_000, &args);
     let (report, counted) = (accesses(&measured.report), aggregate(&measured));
     let (stores, loads) = (measured.truth.number("first"), measured.truth.number("second"));
     // A watch for reads takes stores along, and the program makes nothing else.

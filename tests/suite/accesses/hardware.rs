@@ -1,15 +1,10 @@
 //! Accesses sampled by the processor: an address watched by a debug register, of which the program says how often it
 //! writes it. Needs no PMU, and takes the way a PMU's samples take.
 
-use std::io::Write;
-use std::process::{Child, Command, Stdio};
-
 use waytrace_model::access::Source;
 
-use super::{accesses, ranges, samples, weight};
-use crate::harness::live::{self, Measured, Profile};
-use crate::harness::pipes::Lines;
-use crate::harness::truth::Truth;
+use super::{accesses, ranges, samples, watched, weight};
+use crate::harness::live::{self, Measured};
 use crate::harness::waytrace;
 use crate::harness::workload::Start;
 use crate::or_skip;
@@ -18,41 +13,12 @@ const ROUNDS: u64 = 2000;
 /// Accesses of a round to the word that the round's thread counts up, and to the region's truth.
 const STEPS: f64 = 16.0 * 1024.0;
 
-/// A process that is killed and waited for when dropped.
-struct Target(Child);
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        self.0.kill().unwrap();
-        self.0.wait().unwrap();
-    }
-}
-
 /// Samples the workload's running count of rounds, `{at}` in the arguments. One thread of two writes it, once a round.
-fn watched(start: &Start, args: &[&str]) -> (Measured, u64) {
-    let mut child = Command::new(start.path())
-        .args(["false_sharing", "60", &ROUNDS.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = Lines::of(child.stdout.take().unwrap());
-    let mut stdin = child.stdin.take().unwrap();
-    let target = Target(child);
-    let at = lines.wait_for(|line| line.starts_with("rounds ")).unwrap()["rounds ".len()..].to_owned();
-    lines.wait_for(|line| line.starts_with("ready")).unwrap();
-    let pid = target.0.id().to_string();
-    let args: Vec<String> = args.iter().map(|arg| arg.replace("{at}", &at)).collect();
-    let mut all = vec!["--pid", &pid, "--collect", "accesses"];
-    all.extend(args.iter().map(String::as_str));
-    let mut profile = Profile::start(&all);
-    profile.running.await_attached();
-    stdin.write_all(b"go\n").unwrap();
-    let truth = lines.wait_for(|line| line.starts_with("truth ")).unwrap();
-    let measured = live::conclude(profile, Truth::parse(&truth["truth ".len()..]));
-    let address = u64::from_str_radix(at.strip_prefix("0x").unwrap(), 16).unwrap();
+fn counted(start: &Start, args: &[&str]) -> (Measured, u64) {
+    let program = ["false_sharing", "60", &ROUNDS.to_string()];
+    let (measured, addresses) = watched(start, &program, "rounds ", &["at"], args);
     assert!(ranges(&measured.truth).iter().all(|range| range.stores == ROUNDS as f64 * STEPS));
-    (measured, address)
+    (measured, addresses[0])
 }
 
 #[test]
@@ -61,7 +27,7 @@ fn every_store_to_a_watched_address_is_counted_by_its_period() {
     let start = or_skip!(Start::plain("access_threads.c"));
     for period in [1, 10] {
         let (measured, address) =
-            watched(&start, &["--write-event", "mem:{at}:w", "--period", &period.to_string()]);
+            counted(&start, &["--write-event", "mem:{at}:w", "--period", &period.to_string()]);
         let (report, samples) = (accesses(&measured.report), samples(&measured.store));
         assert_eq!(report.source, Source::PmuEvent);
         assert_eq!((report.rate_hz, report.kernel_samples, report.checked), (None, 0, 0));
@@ -85,7 +51,7 @@ fn every_store_to_a_watched_address_is_counted_by_its_period() {
 fn a_watch_for_reads_takes_stores_along_and_says_so() {
     let _turn = or_skip!(live::turn());
     let start = or_skip!(Start::plain("access_threads.c"));
-    let (measured, address) = watched(&start, &["--read-event", "mem:{at}", "--period", "1"]);
+    let (measured, address) = counted(&start, &["--read-event", "mem:{at}", "--period", "1"]);
     let samples = samples(&measured.store);
     assert!(samples.iter().all(|sample| sample.address == address && !sample.is_store));
     // An increment is one instruction, or a load and a store.
@@ -100,7 +66,7 @@ fn blocks_are_joined_with_watched_accesses_as_with_others() {
     let _turn = or_skip!(live::turn());
     let start = or_skip!(Start::plain("access_threads.c"));
     let args = ["--write-event", "mem:{at}/4", "--period", "1", "--collect", "allocations", "--exact"];
-    let (measured, _) = watched(&start, &args);
+    let (measured, _) = counted(&start, &args);
     let report = accesses(&measured.report);
     // The count is a static variable: no block has it.
     assert_eq!((report.stores, report.null_reason.as_deref()), (ROUNDS, None), "{report:#?}");

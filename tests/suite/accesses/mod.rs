@@ -6,12 +6,16 @@ mod hardware;
 mod shares;
 mod trouble;
 
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+
 use rusqlite::{Connection, OpenFlags};
 use serde::Deserialize;
 use waytrace_model::access_report::AccessReport;
 use waytrace_model::report::RunReport;
 
-use crate::harness::live::{self, Measured};
+use crate::harness::live::{self, Measured, Profile};
+use crate::harness::pipes::Lines;
 use crate::harness::truth::Truth;
 use crate::harness::waytrace::Store;
 use crate::harness::workload::Start;
@@ -73,4 +77,52 @@ fn sampled(start: Start, pattern: &str, args: &[&str]) -> Measured {
 /// The weight of those samples.
 fn weight<'s>(samples: impl Iterator<Item = &'s Sample>) -> f64 {
     samples.map(|sample| sample.weight).sum()
+}
+
+/// A process that is killed and waited for when dropped.
+struct Target(Child);
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Runs a program that tells addresses in a line beginning with `told`, and measures its accesses. The arguments have these
+/// addresses, as they come, in place of `{names}`.
+fn watched(
+    start: &Start,
+    program: &[&str],
+    told: &str,
+    names: &[&str],
+    args: &[&str],
+) -> (Measured, Vec<u64>) {
+    let mut child = Command::new(start.path())
+        .args(program)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = Lines::of(child.stdout.take().unwrap());
+    let mut stdin = child.stdin.take().unwrap();
+    let target = Target(child);
+    let addresses = lines.wait_for(|line| line.starts_with(told)).unwrap();
+    let addresses: Vec<&str> = addresses.split_whitespace().skip(1).collect();
+    lines.wait_for(|line| line.starts_with("ready")).unwrap();
+    let pid = target.0.id().to_string();
+    let placed = |arg: &&str| {
+        let named = names.iter().zip(&addresses);
+        named.fold((*arg).to_owned(), |arg, (name, address)| arg.replace(&format!("{{{name}}}"), address))
+    };
+    let args: Vec<String> = args.iter().map(placed).collect();
+    let mut all = vec!["--pid", &pid, "--collect", "accesses"];
+    all.extend(args.iter().map(String::as_str));
+    let mut profile = Profile::start(&all);
+    profile.running.await_attached();
+    stdin.write_all(b"go\n").unwrap();
+    let truth = lines.wait_for(|line| line.starts_with("truth ")).unwrap();
+    let measured = live::conclude(profile, Truth::parse(&truth["truth ".len()..]));
+    let number = |address: &&str| u64::from_str_radix(address.strip_prefix("0x").unwrap(), 16).unwrap();
+    (measured, addresses.iter().map(number).collect())
 }
