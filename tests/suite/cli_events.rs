@@ -175,11 +175,12 @@ fn a_plan_has_the_fewest_runs_and_says_why() {
     );
 }
 
-/// The runs asked of a schedule that respects all constraints, by the tables built in.
+/// The runs asked of a schedule that respects all constraints, by the tables built in. Of Haswell-X and Ivy Bridge-EP 105 and 98
+/// were asked, which leaves out that half of the counters belong to the other thread beside some events; the bound proves 2 more.
 #[test]
 fn every_event_of_known_cpus_is_planned_in_few_runs() {
     for (cpu, most) in
-        [("55", 300), ("4E", 160), ("3F", 105), ("3D", 230), ("3E", 98), ("4F", 100), ("57", 190)]
+        [("55", 300), ("4E", 160), ("3F", 107), ("3D", 230), ("3E", 100), ("4F", 100), ("57", 190)]
     {
         let finished = run(&[
             "events",

@@ -19,6 +19,7 @@ pub(super) struct Part {
     /// Sorted, without repetitions.
     pub(super) uses: Vec<super::Use>,
     pub(super) alone: bool,
+    pub(super) halves: bool,
     /// Items of the same unit it conflicts with, sorted.
     pub(super) conflicts: Vec<usize>,
     /// Items of other units it conflicts with, sorted.
@@ -47,6 +48,10 @@ impl Block {
     pub(super) fn alone(&self) -> bool {
         self.parts.iter().any(|part| part.alone)
     }
+
+    pub(super) fn halves(&self) -> bool {
+        self.parts.iter().any(|part| part.halves)
+    }
 }
 
 /// What a unit offers besides the masks of its items.
@@ -56,6 +61,8 @@ pub(super) struct Limits {
     pub(super) most: usize,
     /// Its counters.
     pub(super) counters: usize,
+    /// General counters that may count beside what halves them.
+    pub(super) half: usize,
     /// Registers of each pool.
     pub(super) pools: Vec<usize>,
 }
@@ -65,6 +72,7 @@ impl Limits {
         Self {
             most: unit.limit.unwrap_or(usize::MAX),
             counters: mask(unit.general, unit.fixed).count_ones() as usize,
+            half: unit.half(),
             pools: unit.pools.iter().map(|pool| pool.instances).collect(),
         }
     }
@@ -175,6 +183,7 @@ fn part(at: usize, item: &Item, unit: &Unit) -> Result<Part, Reason> {
         unlimited,
         uses,
         alone: item.alone,
+        halves: item.halves,
         conflicts: Vec::new(),
         abroad: Vec::new(),
     })
@@ -192,7 +201,7 @@ fn add_conflicts(problem: &Problem, parts: &mut BTreeMap<usize, Part>) {
 }
 
 /// What makes single items exchangeable; a block that conflicts or has several parts is like no other.
-fn kind(unit: usize, parts: &[Part]) -> (usize, Counters, Vec<super::Use>, bool, Option<usize>) {
+fn kind(unit: usize, parts: &[Part]) -> (usize, Counters, Vec<super::Use>, [bool; 2], Option<usize>) {
     let first = parts.first();
     let unique =
         parts.len() > 1 || parts.iter().any(|part| !part.conflicts.is_empty() || !part.abroad.is_empty());
@@ -200,7 +209,7 @@ fn kind(unit: usize, parts: &[Part]) -> (usize, Counters, Vec<super::Use>, bool,
         unit,
         first.map_or(0, |part| part.counters),
         first.map(|part| part.uses.clone()).unwrap_or_default(),
-        first.is_some_and(|part| part.alone),
+        [first.is_some_and(|part| part.alone), first.is_some_and(|part| part.halves)],
         first.filter(|_| unique).map(|part| part.item),
     )
 }

@@ -20,13 +20,22 @@ pub(super) fn certificate(task: &Task) -> Certificate {
     let general: Vec<&Part> = rest.iter().copied().filter(|part| part.is_general()).collect();
     let all: Vec<&Part> = task.parts().collect();
     let items: Vec<usize> = alone.iter().map(|part| part.item).collect();
-    let with_alone = |rest: Argument| Certificate { alone: items.clone(), rest };
-    let without = |rest: Argument| Certificate { alone: Vec::new(), rest };
+    let with_alone = |rest: Argument| Certificate { alone: items.clone(), rest, ..Certificate::default() };
+    let without = |rest: Argument| Certificate { rest, ..Certificate::default() };
+    let halving: Vec<usize> = general.iter().filter(|part| part.halves).map(|part| part.item).collect();
+    let halved = |rest: Argument| match rest {
+        Argument::Counters { .. } => {
+            Certificate { halving: halving.clone(), half: task.limits.half, ..with_alone(rest) }
+        }
+        rest => with_alone(rest),
+    };
     let candidates = [
         with_alone(by_counters(&rest, alone.len())),
         with_alone(argument(task, &general, &[])),
         without(argument(task, &all, &[])),
         with_alone(apart(task, !alone.is_empty())),
+        halved(by_counters(&rest, alone.len())),
+        halved(on_all(&general)),
     ];
     // The first of equals: the simplest to check.
     candidates.into_iter().rev().max_by_key(Certificate::runs).unwrap_or_default()
@@ -34,6 +43,16 @@ pub(super) fn certificate(task: &Task) -> Certificate {
 
 fn items(parts: &[&Part]) -> Vec<usize> {
     parts.iter().map(|part| part.item).collect()
+}
+
+/// That all these need any of their counters, whether the set is the one that is short or not.
+fn on_all(parts: &[&Part]) -> Argument {
+    let counters = parts.iter().fold(0 as Counters, |all, part| all | part.counters);
+    Argument::Counters {
+        items: items(parts),
+        general: counters::general(counters),
+        fixed: counters::fixed(counters),
+    }
 }
 
 /// Hall's bound beside what is taken alone.
@@ -47,12 +66,7 @@ fn by_counters(parts: &[&Part], alone: usize) -> Argument {
     };
     let confined = |part: &&Part| !part.unlimited && part.counters & !short.counters == 0;
     let inside: Vec<&Part> = parts.iter().copied().filter(confined).collect();
-    let counters = inside.iter().fold(0 as Counters, |all, part| all | part.counters);
-    Argument::Counters {
-        items: items(&inside),
-        general: counters::general(counters),
-        fixed: counters::fixed(counters),
-    }
+    on_all(&inside)
 }
 
 /// The best argument for these parts where nothing is taken alone. `told` are pools whose values are alike in all of them.

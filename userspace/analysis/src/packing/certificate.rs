@@ -8,6 +8,11 @@ use super::problem::Problem;
 pub struct Certificate {
     /// Items taken alone: each has a run of its own, whose general counters count nothing else.
     pub alone: Vec<usize>,
+    /// Items that halve the general counters, and that only these can count, so that they are in other runs than those taken
+    /// alone. Empty but where `rest` is [`Argument::Counters`].
+    pub halving: Vec<usize>,
+    /// General counters a run of theirs has, [`super::Unit::half`].
+    pub half: usize,
     /// What the other runs are needed for. Where `alone` has items, the other arguments than [`Argument::Counters`] speak
     /// of items that only a general counter can count, which are in none of their runs.
     pub rest: Argument,
@@ -55,11 +60,17 @@ impl Certificate {
         match &self.rest {
             Argument::Counters { items, general, fixed } => {
                 let (general, fixed) = (general.count_ones() as usize, fixed.count_ones() as usize);
-                let runs = (items.len() + alone * general).checked_div_ceil(general + fixed);
-                runs.max(alone)
+                let halved = self.halved();
+                let lost = alone * general + halved * general.saturating_sub(self.half);
+                (items.len() + lost).checked_div_ceil(general + fixed).max(alone + halved)
             }
             rest => alone + rest.runs(),
         }
+    }
+
+    /// Fewest runs of what halves the counters.
+    fn halved(&self) -> usize {
+        self.halving.len().checked_div_ceil(self.half)
     }
 
     /// What it says, for a reader; items by at most `examples` names.
@@ -69,15 +80,29 @@ impl Certificate {
             0 => String::new(),
             count => format!("{count} are taken alone ({}); ", words.names(&self.alone)),
         };
+        let halving = match self.halving.len() {
+            0 => String::new(),
+            count => format!(
+                "{count} leave all but {} general counters to the other thread, in {} runs ({}); ",
+                self.half,
+                self.halved(),
+                words.names(&self.halving)
+            ),
+        };
         let sum = match (&self.rest, self.alone.len()) {
-            (Argument::Counters { items, general, fixed }, alone) if alone > 0 => {
+            (Argument::Counters { items, general, fixed }, alone) if alone + self.halved() > 0 => {
                 let (general, fixed) = (general.count_ones() as usize, fixed.count_ones() as usize);
-                format!("{} = ceil(({} + {alone}·{general}) / {})", self.runs(), items.len(), general + fixed)
+                let lost = |runs: usize, each: usize| match runs * each {
+                    0 => String::new(),
+                    _ => format!(" + {runs}·{each}"),
+                };
+                let lost = lost(alone, general) + &lost(self.halved(), general.saturating_sub(self.half));
+                format!("{} = ceil(({}{lost}) / {})", self.runs(), items.len(), general + fixed)
             }
             (_, 0) => format!("{}", self.runs()),
             (rest, alone) => format!("{} = {alone} + {}", self.runs(), rest.runs()),
         };
-        format!("{alone}{}: at least {sum} runs", self.rest.explain(&words))
+        format!("{alone}{halving}{}: at least {sum} runs", self.rest.explain(&words))
     }
 }
 

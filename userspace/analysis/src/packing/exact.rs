@@ -50,6 +50,7 @@ fn is_plain(block: &Block, task: &Task) -> bool {
     part.uses.is_empty()
         && part.conflicts.is_empty()
         && part.abroad.is_empty()
+        && !part.halves
         && task.limits.most >= most
         && (!part.alone || part.counters & GENERAL != 0 && !part.unlimited)
 }

@@ -63,7 +63,7 @@ impl Order {
             let counters = block.parts.iter().map(|part| part.counters.count_ones()).min().unwrap_or(0);
             let shared = block.parts.iter().flat_map(|part| &part.uses).filter_map(|one| sharing.get(one));
             let shared = usize::MAX - shared.copied().max().unwrap_or(0);
-            let first = (!block.alone(), usize::MAX - block.parts.len());
+            let first = (!block.alone(), !block.halves(), usize::MAX - block.parts.len());
             let rest = (block.parts.first().map(|part| &part.uses), block.kind, block.id);
             let hard = (usize::MAX - registers, usize::MAX - conflicts, counters as usize);
             match self {

@@ -2,7 +2,7 @@
 //! bipartite matching): what is already in moves to other counters if that makes room.
 
 use super::block::{Block, Limits, Part};
-use super::counters::{Counters, FIXED, GENERAL, counter};
+use super::counters::{Counters, FIXED, GENERAL, counter, general};
 use super::plan::{Placed, UnitGroup};
 use super::problem::Counter;
 
@@ -27,11 +27,12 @@ pub(super) struct Group<'u> {
     slots: Vec<Slot<'u>>,
     used: Counters,
     alone: bool,
+    halved: bool,
 }
 
 impl<'u> Group<'u> {
     pub(super) fn new(limits: &'u Limits) -> Self {
-        Self { limits, blocks: Vec::new(), slots: Vec::new(), used: 0, alone: false }
+        Self { limits, blocks: Vec::new(), slots: Vec::new(), used: 0, alone: false, halved: false }
     }
 
     pub(super) fn blocks(&self) -> &[&'u Block] {
@@ -48,6 +49,7 @@ impl<'u> Group<'u> {
         self.slots = slots;
         self.used = used;
         self.alone |= block.alone();
+        self.halved |= block.halves();
         self.blocks.push(block);
         true
     }
@@ -67,6 +69,13 @@ impl<'u> Group<'u> {
         for part in &block.parts {
             used |= assign(&mut slots, used, part, restricted, &mut 0)?;
         }
+        let too_many = |used| general(used).count_ones() as usize > self.limits.half;
+        if (self.halved || block.halves()) && too_many(used) {
+            (slots, used) = sparing(&slots, restricted)?;
+            if too_many(used) {
+                return None;
+            }
+        }
         Some((slots, used))
     }
 
@@ -76,6 +85,7 @@ impl<'u> Group<'u> {
         self.slots.retain(|slot| !block.parts.iter().any(|part| part.item == slot.part.item));
         self.used = self.slots.iter().fold(0, |used, slot| used | slot.set());
         self.alone = self.slots.iter().any(|slot| slot.part.alone);
+        self.halved = self.slots.iter().any(|slot| slot.part.halves);
     }
 
     /// All but the counters.
@@ -120,6 +130,17 @@ impl<'u> Group<'u> {
         placed.sort_by_key(|placed| placed.item);
         UnitGroup { unit, placed }
     }
+}
+
+/// The same items on as few general counters as can be. The counters that matchings of ever more items cover are quotients of
+/// matroids, whose greedy bases are nested: so it is enough that each item adds a fixed counter if it can add one at all.
+fn sparing<'u>(slots: &[Slot<'u>], restricted: bool) -> Option<(Vec<Slot<'u>>, Counters)> {
+    let (mut sparing, mut used) = (Vec::with_capacity(slots.len()), 0);
+    for slot in slots {
+        let fixed = assign(&mut sparing, used | GENERAL, slot.part, restricted, &mut 0);
+        used |= fixed.or_else(|| assign(&mut sparing, used, slot.part, restricted, &mut 0))?;
+    }
+    Some((sparing, used))
 }
 
 /// Finds a counter for `part`, moving others if need be. Returns what is newly used, and leaves all as it was if there is none.

@@ -7,7 +7,7 @@
 //! 1. `block`: what no counter can count is sorted out, what must be together becomes a block.
 //! 2. `across`: blocks that concern several units go first.
 //! 3. `exact` and `flow`: with masks alone, and items taken alone, the fewest groups are known.
-//! 4. `fill` and `improve`: with registers, conflicts and blocks of several items, the best of several first fits, improved
+//! 4. `fill` and `improve`: with registers, conflicts, what halves the counters and blocks of several items, the best of several first fits, improved
 //!    until it meets the bound or an effort that does not depend on the machine is spent. Equal problems give equal plans.
 //! 5. `bound`: the most of what masks (Hall), registers, limits, conflicts and what is taken alone ask for.
 

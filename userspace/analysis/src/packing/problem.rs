@@ -62,6 +62,9 @@ pub struct Item {
     /// Whether its unit can count nothing else on general counters meanwhile. Intel's readme of the perfmon data: "when
     /// this event is being collected, the remaining programmable counters are not available to count any other events".
     pub alone: bool,
+    /// Whether half of its unit's general counters, rounded down but one at least, are all that may count meanwhile, it included:
+    /// the others are left to the core's other thread, whose counters of the same numbers it would disturb.
+    pub halves: bool,
 }
 
 /// A register an item needs.
@@ -135,6 +138,13 @@ impl fmt::Display for InvalidProblem {
 }
 
 impl std::error::Error for InvalidProblem {}
+
+impl Unit {
+    /// General counters that count beside an item that [halves](Item::halves) them, it included.
+    pub fn half(&self) -> usize {
+        (self.general.count_ones() as usize / 2).max(1)
+    }
+}
 
 impl Problem {
     /// Whether all that is referred to is there.

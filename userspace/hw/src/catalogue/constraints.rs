@@ -1,10 +1,11 @@
 //! What events take of their PMUs and what keeps them apart: the facts a schedule without multiplexing has to respect.
 //!
 //! Does not schedule. Sources: SDM vol. 3 ch. 21 and 22 (registers beside the counters), `arch/x86/events/intel/core.c` (which of
-//! them are shared), `arch/x86/events/amd/{core,uncore}.c` (numbers of counters), Intel's readme of the perfmon data ("TakenAlone").
+//! them are shared, which counters disturb those of the other thread), `arch/x86/events/amd/{core,uncore}.c` (numbers of counters), Intel's readme of the perfmon data ("TakenAlone").
 
 use std::collections::BTreeMap;
 
+use super::CpuId;
 use super::event::{Event, Filter};
 use super::units::CORE;
 use crate::Root;
@@ -16,15 +17,28 @@ pub struct Setup {
     pub smt_off: bool,
     /// The NMI watchdog holds the fixed counter of cycles.
     pub nmi_watchdog: bool,
+    /// Counters of retired memory accesses spoil the other thread's counter of the same number: Sandy Bridge, Ivy Bridge, Haswell
+    /// (errata BJ122, BV98, HSD29). While one counts, Linux lets a thread use half of the general counters.
+    pub disturbs_siblings: bool,
 }
 
 impl Setup {
+    /// A CPU with SMT on and no watchdog.
+    pub fn of(cpu: &CpuId) -> Self {
+        let disturbs_siblings = matches!(
+            cpu,
+            CpuId::X86 { vendor, family: 6, model, .. } if vendor == "GenuineIntel" && DISTURBING.contains(model)
+        );
+        Self { disturbs_siblings, ..Self::default() }
+    }
+
     /// That of the machine whose files are under `root`.
     pub fn read(root: &Root) -> Self {
         let is = |file: &str, value: i64| root.read_number(file) == Some(value);
         Self {
             smt_off: is("sys/devices/system/cpu/smt/active", 0),
             nmi_watchdog: is("proc/sys/kernel/nmi_watchdog", 1),
+            ..CpuId::running(root).map_or_else(|_| Self::default(), |cpu| Self::of(&cpu))
         }
     }
 }
@@ -53,12 +67,20 @@ pub struct Demand {
     pub registers: Vec<(String, u64)>,
     /// No other event on a general counter meanwhile.
     pub alone: bool,
+    /// Half of the general counters have to stay free meanwhile, for the core's other thread.
+    pub halves: bool,
     /// No counter needed: counts with any others.
     pub unlimited: bool,
 }
 
 /// The fixed counter of core cycles, which the hard lockup detector takes.
 const CYCLES: u64 = 1 << 1;
+/// Models of Intel's family 6 for which `arch/x86/events/intel/core.c` keeps the counters of [`MEMORY_CODES`] exclusive.
+const DISTURBING: [u32; 8] = [0x2a, 0x2d, 0x3a, 0x3c, 0x3e, 0x3f, 0x45, 0x46];
+/// The event codes: `mem_uops_retired`, `mem_load_uops_retired` and those of hits and misses of the last level.
+const MEMORY_CODES: std::ops::RangeInclusive<u64> = 0xd0..=0xd3;
+/// What the vendor calls it, by model. Not about two events of one thread, so no reason to keep such apart.
+const OF_SIBLINGS: [&str; 4] = ["bj122", "bv98", "hsd29", "hsm30"];
 /// Fixed counters whose events have a general twin, which [`Event::terms`] asks for: instructions and core cycles.
 const WITH_TWIN: u64 = 0b11;
 
@@ -100,17 +122,20 @@ pub fn demand(event: &Event, offer: &Offer, setup: Setup) -> Demand {
         fixed: event.counters.fixed,
         registers: registers(event),
         alone: event.taken_alone,
+        halves: halves(event, setup),
         unlimited: event.counters.unlimited,
     }
 }
 
 /// Pairs of events, as places in `events`, that an erratum both list advises not to count at once.
 ///
-/// The files do not say what an erratum does. Some, as Haswell's HSD29, are about events that spoil each other's counts.
+/// The files do not say what an erratum does, and some are about events that spoil each other's counts. One that is about the
+/// other thread's counters is left to [`Demand::halves`].
 pub fn errata_pairs(events: &[Event]) -> Vec<(usize, usize)> {
     let mut by_erratum: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, event) in events.iter().enumerate() {
-        for erratum in &event.errata {
+        let apart = |erratum: &&String| !OF_SIBLINGS.iter().any(|of| erratum.eq_ignore_ascii_case(of));
+        for erratum in event.errata.iter().filter(apart) {
             by_erratum.entry(erratum).or_default().push(at);
         }
     }
@@ -134,6 +159,11 @@ fn stated(event: &Event, setup: Setup) -> u64 {
     } else {
         event.counters.general
     }
+}
+
+fn halves(event: &Event, setup: Setup) -> bool {
+    let is_of_memory = event.fields.codes.first().is_some_and(|code| MEMORY_CODES.contains(code));
+    setup.disturbs_siblings && !setup.smt_off && event.is_core() && is_of_memory
 }
 
 fn is_core(pmu: &str) -> bool {
@@ -223,7 +253,7 @@ mod tests {
             core("cpu_clk_unhalted.thread", 0, 0, 2),
             core("cpu_clk_unhalted.ref_tsc", 0, 0, 4),
         ];
-        let setup = Setup { nmi_watchdog: true, smt_off: false };
+        let setup = Setup { nmi_watchdog: true, ..Setup::default() };
         let offer = &offers(&events, setup)[CORE];
         assert_eq!(offer.fixed, 4);
         assert_eq!(demand(&events[1], offer, setup).general, 0xf);
@@ -271,6 +301,51 @@ mod tests {
     }
 
     #[test]
+    fn memory_accesses_leave_counters_to_the_other_thread_where_there_is_one() {
+        let coded = |code: u64, pmu: &str| {
+            let fields = Fields { codes: vec![code], ..Fields::default() };
+            Event { pmu: pmu.to_owned(), fields, ..core("e", 0xf, 0xff, 0) }
+        };
+        let halves = |cpu: &str, smt_off, event: &Event| {
+            let setup = Setup { smt_off, ..Setup::of(&cpu.parse().unwrap()) };
+            demand(event, &Offer::default(), setup).halves
+        };
+        let memory = coded(0xd1, CORE);
+        for cpu in ["GenuineIntel-6-2A", "GenuineIntel-6-3E", "GenuineIntel-6-3F-2", "GenuineIntel-6-45"] {
+            assert!(halves(cpu, false, &memory) && !halves(cpu, true, &memory), "{cpu}");
+        }
+        for cpu in ["GenuineIntel-6-4F", "GenuineIntel-6-55", "AuthenticAMD-6-3F", "0x00000000410fd0c0"] {
+            assert!(!halves(cpu, false, &memory), "{cpu}");
+        }
+        let haswell = "GenuineIntel-6-3C";
+        assert!(
+            !halves(haswell, false, &coded(0xcd, CORE))
+                && !halves(haswell, false, &coded(0xd0, "uncore_cbox"))
+        );
+        let with = |errata: &[&str]| Event {
+            errata: errata.iter().map(|erratum| (*erratum).to_owned()).collect(),
+            ..memory.clone()
+        };
+        let events = [with(&["HSD29", "HSD25"]), with(&["HSD29", "HSM30"]), with(&["HSM30", "HSD25"])];
+        assert_eq!(errata_pairs(&events), [(0, 2)]);
+    }
+
+    /// The bit is in each counter's own control register: no two events share it, but a fixed counter counts one way at a time.
+    #[test]
+    fn events_of_all_threads_share_what_others_do() {
+        let any = |name: &str, fixed| {
+            let fields = Fields { any_thread: true, ..Fields::default() };
+            Event { fields, ..core(name, if fixed == 0 { 0xf } else { 0 }, 0xf, fixed) }
+        };
+        let own = core("cpu_clk_unhalted.thread", 0, 0, 2);
+        let events = [own, any("cpu_clk_unhalted.thread_any", 2), any("l1d_pend_miss.pending_cycles_any", 0)];
+        let offer = &offers(&events, Setup::default())[CORE];
+        let demand = |event| demand(event, offer, Setup::default());
+        assert_eq!(demand(&events[0]), demand(&events[1]));
+        assert!(demand(&events[2]).registers.is_empty() && offer.registers.is_empty());
+    }
+
+    #[test]
     fn what_names_no_counters_gets_the_usual_number() {
         let mut event = core("ex_ret_instr", 0, 0, 0);
         assert_eq!(offers(std::slice::from_ref(&event), Setup::default())[CORE].general, 0x3f);
@@ -285,7 +360,8 @@ mod tests {
             ("sys/devices/system/cpu/smt/active", "0\n"),
             ("proc/sys/kernel/nmi_watchdog", "1\n"),
         ]);
-        assert_eq!(Setup::read(&tree.root), Setup { smt_off: true, nmi_watchdog: true });
+        let read = Setup { smt_off: true, nmi_watchdog: true, ..Setup::default() };
+        assert_eq!(Setup::read(&tree.root), read);
         assert_eq!(Setup::read(&Tree::new(&[]).root), Setup::default());
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use waytrace_hw::catalogue::constraints::Setup;
 use waytrace_hw::catalogue::{
     Cache, CatalogueError, CpuId, Event, Glob, Known, Rejected, Sources, machine_events,
 };
@@ -138,6 +139,15 @@ impl Gathered {
     /// The CPU as text.
     pub fn cpu_name(&self) -> String {
         self.cpu.as_ref().map_or_else(|| "unknown CPU".to_owned(), ToString::to_string)
+    }
+
+    /// How the machine is set up, or another CPU usually is.
+    pub fn setup(&self) -> Setup {
+        match (&self.machine, &self.cpu) {
+            (Some(machine), _) => Setup::read(machine.root()),
+            (None, Some(cpu)) => Setup::of(cpu),
+            (None, None) => Setup::default(),
+        }
     }
 
     /// Says on stderr what is missing.

@@ -140,6 +140,7 @@ fn notes(event: &Event) -> String {
     note(event.taken_alone, "alone");
     note(event.precise == Precise::Only, "precise only");
     note(event.precise == Precise::Possible, "precise");
+    note(event.fields.any_thread, "any thread");
     note(event.fields.msr.is_some(), "msr");
     note(event.filters.iter().any(waytrace_hw::catalogue::Filter::is_shared), "filter");
     note(!event.errata.is_empty(), "errata");

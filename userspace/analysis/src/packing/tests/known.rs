@@ -50,6 +50,31 @@ fn what_is_taken_alone_leaves_the_fixed_counters_to_others() {
     takes(&one(unit("cpu", 4, 1), all), 5);
 }
 
+/// Four that halve four counters take two runs, whether by two or each beside another; the two counters these runs leave free
+/// are 4 places lost of 4 per run.
+#[test]
+fn what_halves_the_counters_leaves_half_of_them_free() {
+    let halving = Item { halves: true, ..on(15) };
+    let with = |count: usize, others: Item| {
+        let all = [items("mem", count, &halving), items("e", 8, &others)].concat();
+        one(unit("cpu", 4, 1), all)
+    };
+    let problem = with(4, on(15));
+    let explained = takes(&problem, 4).units[0].certificate.explain(&problem, 0, 1);
+    assert_eq!(
+        explained,
+        "4 leave all but 2 general counters to the other thread, in 2 runs (mem.0, …); 12 need one of general counters 0-3 \
+         (mem.0, …): at least 4 = ceil((12 + 2·2) / 4) runs"
+    );
+    // A fixed counter beside them is free: 3 with 2 counters each and the fixed one, 2 with 4 and it, for 5 and 8 items.
+    takes(&with(5, Item { fixed: 1, ..on(15) }), 4);
+    // What can be counted by a fixed counter moves there to make room.
+    let either = Item { fixed: 1, ..on(15) };
+    takes(&one(unit("cpu", 2, 1), vec![either, halving.clone()]), 1);
+    takes(&one(unit("cpu", 2, 0), vec![on(3), halving.clone()]), 2);
+    takes(&one(unit("cpu", 1, 0), vec![halving]), 1);
+}
+
 #[test]
 fn what_has_a_counter_to_itself_takes_no_other() {
     let own = Item { unlimited: true, ..on(15) };

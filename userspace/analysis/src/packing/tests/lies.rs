@@ -90,7 +90,12 @@ fn every_broken_constraint_is_found() {
 fn every_unproven_bound_is_found() {
     let proven = |alone: &[usize], rest: Argument| {
         let problem = problem();
-        validate::proves(&problem, &[], 0, &Certificate { alone: alone.to_vec(), rest })
+        validate::proves(
+            &problem,
+            &[],
+            0,
+            &Certificate { alone: alone.to_vec(), rest, ..Certificate::default() },
+        )
     };
     let counters = |items: &[usize], general| Argument::Counters { items: items.to_vec(), general, fixed: 0 };
     let pool = |instances, values: &[(u64, usize)]| Argument::Pool {
@@ -121,6 +126,32 @@ fn every_unproven_bound_is_found() {
         ),
     ];
     for (expected, result) in lies {
+        assert!(result.as_ref().is_err_and(|fault| fault.contains(expected)), "{expected}: {result:?}");
+    }
+}
+
+#[test]
+fn what_halves_the_counters_is_checked() {
+    let halving = Item { name: "mem".to_owned(), halves: true, ..on(15) };
+    let other = Item { name: "other".to_owned(), fixed: 1, ..on(15) };
+    let items = vec![halving.clone(), halving, other.clone(), other];
+    let problem = Problem { units: vec![unit("cpu", 4, 1)], items, ..Problem::default() };
+    let mut plan = packed(&problem);
+    let placed = (0..4).map(|item| Placed { item, counter: Counter::General(item as u8) }).collect();
+    plan.runs = vec![Run { groups: vec![UnitGroup { unit: 0, placed }] }];
+    let faults = validate::faults(&problem, &plan).join("\n");
+    assert!(faults.contains("4 general counters of cpu count beside mem"), "{faults}");
+    let proven = |halving: &[usize], half, rest: Argument| {
+        let certificate = Certificate { halving: halving.to_vec(), half, rest, ..Certificate::default() };
+        validate::proves(&problem, &[], 0, &certificate)
+    };
+    let counters = Argument::Counters { items: vec![0, 1], general: 15, fixed: 0 };
+    assert_eq!(proven(&[0, 1], 2, counters.clone()), Ok(1));
+    for (expected, result) in [
+        ("other may be in a run that is not halved", proven(&[2], 2, counters.clone())),
+        ("half of the counters is not 1", proven(&[0, 1], 1, counters)),
+        ("beside what is no count", proven(&[0], 2, Argument::Nothing)),
+    ] {
         assert!(result.as_ref().is_err_and(|fault| fault.contains(expected)), "{expected}: {result:?}");
     }
 }

@@ -67,6 +67,10 @@ pub fn is_possible(problem: &Problem, run: &[usize]) -> bool {
 fn count(unit: &Unit, items: &[&Item], taken: &mut Vec<Counter>) -> bool {
     if taken.len() == items.len() {
         let alone = items.iter().position(|item| item.alone);
+        let general = taken.iter().filter(|counter| matches!(counter, Counter::General(_))).count();
+        if items.iter().any(|item| item.halves) && general > unit.half() {
+            return false;
+        }
         return alone.is_none_or(|alone| {
             (0..items.len())
                 .filter(|other| *other != alone)

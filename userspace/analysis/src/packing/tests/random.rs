@@ -23,14 +23,15 @@ fn item(units: Vec<Unit>) -> impl Strategy<Value = Item> {
     let general = prop_oneof![Just(15), Just(1), Just(3), Just(12), 0..16_u64];
     let fixed = prop_oneof![5 => Just(0), 1 => 0..4_u64];
     let alone = prop_oneof![7 => Just(false), 1 => Just(true)];
+    let halves = prop_oneof![7 => Just(false), 1 => Just(true)];
     let unlimited = prop_oneof![9 => Just(false), 1 => Just(true)];
     let uses = prop_oneof![1 => Just(Vec::new()), 1 => vec((0..3_usize, 0..3_u64), 1..3)];
-    (0..units.len(), general, fixed, unlimited, alone, uses).prop_map(
-        move |(unit, general, fixed, unlimited, alone, uses)| {
+    (0..units.len(), general, fixed, unlimited, (alone, halves), uses).prop_map(
+        move |(unit, general, fixed, unlimited, (alone, halves), uses)| {
             let there = units[unit].pools.len();
             let uses = uses.into_iter().filter(|(pool, _)| *pool < there);
             let uses = uses.map(|(pool, value)| Use { pool, value }).collect();
-            Item { name: "item".to_owned(), unit, general, fixed, unlimited, uses, alone }
+            Item { name: "item".to_owned(), unit, general, fixed, unlimited, uses, alone, halves }
         },
     )
 }

@@ -113,6 +113,13 @@ fn check_group(problem: &Problem, unit: &Unit, group: &UnitGroup, faults: &mut V
             faults.push(format!("values {values:?} in pool {pool} of {}", unit.name));
         }
     }
+    let general = items.iter().filter(|(_, counter)| matches!(counter, Counter::General(_))).count();
+    let half = if unit.general.count_ones() < 2 { 1 } else { unit.general.count_ones() / 2 };
+    if let Some((item, _)) = items.iter().find(|(item, _)| item.halves)
+        && general > half as usize
+    {
+        faults.push(format!("{general} general counters of {} count beside {}", unit.name, item.name));
+    }
     for (at, (item, _)) in items.iter().enumerate().filter(|(_, (item, _))| item.alone) {
         let mut others = items.iter().enumerate().filter(|(other, _)| *other != at);
         let disturbs = |other: &Item, counter: Counter| other.alone || matches!(counter, Counter::General(_));

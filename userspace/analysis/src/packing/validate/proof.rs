@@ -22,21 +22,32 @@ pub fn proves(
         return Err(format!("{} is not taken alone", item.name));
     }
     let count = alone.len();
+    let halving = proof.items(&certificate.halving)?;
+    if let Some(item) = halving.iter().find(|item| !item.halves || !proof.is_general(item)) {
+        return Err(format!("{} may be in a run that is not halved", item.name));
+    }
+    if !halving.is_empty() && certificate.half != proof.half() {
+        return Err(format!("half of the counters is not {}", certificate.half));
+    }
     match &certificate.rest {
         Argument::Counters { items, general, fixed } => {
             if let Some(both) = items.iter().find(|item| certificate.alone.contains(item)) {
                 return Err(format!("item {both} counts twice"));
             }
             proof.confined(items, *general, *fixed)?;
+            let halved = if halving.is_empty() { 0 } else { divide(halving.len(), certificate.half)? };
+            let general = general.count_ones() as usize;
+            let beside = general.min(certificate.half);
             // The fewest runs in which the counters have places for all.
             let enough = |runs: &usize| {
                 let places =
-                    general.count_ones() as usize * (runs - count) + fixed.count_ones() as usize * runs;
+                    general * (runs - count - halved) + beside * halved + fixed.count_ones() as usize * runs;
                 places >= items.len()
             };
-            let most = count + items.len();
-            (count..=most).find(enough).ok_or_else(|| "no number of runs is enough".to_owned())
+            let least = count + halved;
+            (least..=least + items.len()).find(enough).ok_or_else(|| "no number of runs is enough".to_owned())
         }
+        _ if !halving.is_empty() => Err("halved runs beside what is no count of counters".to_owned()),
         rest => Ok(count + proof.runs(rest, count > 0)?),
     }
 }
@@ -68,6 +79,11 @@ impl<'p> Proof<'p> {
             Some(item) => Err(format!("another counter can count {}", item.name)),
             None => Ok(()),
         }
+    }
+
+    /// General counters of a run with an item that halves them.
+    fn half(&self) -> usize {
+        (self.there.general.count_ones() as usize).div_euclid(2).max(1)
     }
 
     /// Whether the item can be in no run of an item taken alone: such a run has room on fixed counters only.
@@ -179,20 +195,22 @@ impl<'p> Proof<'p> {
             && self.there.limit.is_none_or(|limit| items.len() <= limit)
             && !self.there.pools.iter().enumerate().any(|(pool, there)| too_many(pool, there.instances))
             && items.iter().filter(|item| item.alone).count() <= 1
-            && self.have_counters(&items, (0, 0)))
+            && self.have_counters(&items, (0, 0), items.iter().any(|item| item.halves)))
     }
 
     /// Tries all counters for the first item, then for the rest.
-    fn have_counters(&self, items: &[&Item], used: (u64, u64)) -> bool {
-        let Some((first, rest)) = items.split_first() else { return true };
+    fn have_counters(&self, items: &[&Item], used: (u64, u64), halved: bool) -> bool {
+        let Some((first, rest)) = items.split_first() else {
+            return !halved || used.0.count_ones() as usize <= self.half();
+        };
         if first.unlimited {
-            return self.have_counters(rest, used);
+            return self.have_counters(rest, used, halved);
         }
         let free = |mask: u64| (0..64).map(|bit| 1 << bit).filter(move |bit| mask & bit != 0);
         let (general, fixed) =
             (first.general & self.there.general & !used.0, first.fixed & self.there.fixed & !used.1);
-        free(general).any(|bit| self.have_counters(rest, (used.0 | bit, used.1)))
-            || free(fixed).any(|bit| self.have_counters(rest, (used.0, used.1 | bit)))
+        free(general).any(|bit| self.have_counters(rest, (used.0 | bit, used.1), halved))
+            || free(fixed).any(|bit| self.have_counters(rest, (used.0, used.1 | bit), halved))
     }
 }
 

@@ -9,7 +9,6 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 use serde::Serialize;
 use waytrace_analysis::packing::{self, Counter, Plan, Problem, pack, validate};
-use waytrace_hw::catalogue::constraints::Setup;
 use waytrace_hw::catalogue::{Event, Glob};
 use waytrace_model::units::parse_duration_ns;
 
@@ -116,8 +115,7 @@ pub fn run(args: &Args) -> Outcome {
     if gathered.events.is_empty() {
         bail!("no event is left to plan for; `waytrace events list` shows what there is");
     }
-    let mut setup =
-        gathered.machine.as_ref().map_or_else(Setup::default, |machine| Setup::read(machine.root()));
+    let mut setup = gathered.setup();
     setup.smt_off = args.smt.map_or(setup.smt_off, |smt| smt == Smt::Off);
     setup.nmi_watchdog |= args.nmi_watchdog;
     let together = sets(&args.keep_together, &gathered.events)?;

@@ -26,6 +26,7 @@ pub fn pose(events: &[Event], together: Vec<Vec<usize>>, setup: Setup) -> Proble
             unlimited: demand.unlimited,
             uses: uses.collect(),
             alone: demand.alone,
+            halves: demand.halves,
         })
     };
     Problem {

@@ -14,7 +14,6 @@ use waytrace_analysis::correlate::{Matrix, Method};
 use waytrace_analysis::packing::{Counter, Problem, Run};
 use waytrace_analysis::rank::{Chosen, by_information, by_preference};
 use waytrace_hw::catalogue::Event;
-use waytrace_hw::catalogue::constraints::Setup;
 
 use super::super::output::{plain, print, print_json};
 use super::super::table::{Table, left, right};
@@ -131,7 +130,7 @@ fn of_list(args: &Args, path: &std::path::Path) -> anyhow::Result<Report> {
     let scores: BTreeMap<&str, Option<f64>> = list.iter().map(|one| (one.name.as_str(), one.score)).collect();
     let (events, unknown) = find(&gathered, list.iter().map(|one| one.name.as_str()));
     check(&events, &unknown, &gathered)?;
-    let problem = pose(&events, Vec::new(), setup(&gathered));
+    let problem = pose(&events, Vec::new(), gathered.setup());
     let order: Vec<usize> = (0..events.len()).collect();
     let run = by_preference(&problem, &order).map_err(|error| anyhow!("ranking: {error}"))?;
     let counters = counters(&run);
@@ -175,7 +174,7 @@ fn of_run(args: &Args, selector: &str) -> anyhow::Result<Report> {
         .iter()
         .filter_map(|event| lined.series.get(*by_name.get(&event.name.to_lowercase())?).cloned())
         .collect();
-    let problem: Problem = pose(&events, Vec::new(), setup(&gathered));
+    let problem: Problem = pose(&events, Vec::new(), gathered.setup());
     let matrix = Matrix::of(&series, Method::Pearson);
     let selection =
         by_information(&problem, &matrix, args.least).map_err(|error| anyhow!("ranking: {error}"))?;
@@ -206,10 +205,6 @@ fn known(args: &Args, measured: Option<&str>) -> anyhow::Result<Gathered> {
         None => own,
     };
     Ok(gathered)
-}
-
-fn setup(gathered: &Gathered) -> Setup {
-    gathered.machine.as_ref().map_or_else(Setup::default, |machine| Setup::read(machine.root()))
 }
 
 /// The events of these names, in their order, and the names of none. A name that several PMUs have is the first's.
