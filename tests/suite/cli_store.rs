@@ -1,11 +1,7 @@
 //! Databases that are damaged, newer, somewhere impossible, or on a disk that is full.
 
-use std::ffi::CString;
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
+use std::fs;
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
 use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
@@ -13,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::harness::disk::SmallDisk;
 use crate::harness::live::{self, Profile};
 use crate::harness::waytrace::{self, Finished, Running, Store};
 use crate::harness::workload::{Start, Workload};
@@ -84,52 +81,6 @@ fn a_place_where_no_file_can_be() {
         let finished = waytrace::run(&["profile", "--pid", &pid, "--duration", "300ms", "--db", path]);
         assert_refused(&finished, path);
     }
-}
-
-/// A small file system of its own, unmounted when dropped.
-struct SmallDisk {
-    folder: TempDir,
-}
-
-impl SmallDisk {
-    fn new(size: &str) -> Result<Self, String> {
-        let disk = Self { folder: TempDir::new().unwrap() };
-        let (target, options) = (c_path(disk.path()), CString::new(format!("size={size}")).unwrap());
-        // SAFETY: all arguments are strings that live through the call.
-        let result = unsafe {
-            libc::mount(c"tmpfs".as_ptr(), target.as_ptr(), c"tmpfs".as_ptr(), 0, options.as_ptr().cast())
-        };
-        match result {
-            0 => Ok(disk),
-            _ => Err(format!("no tmpfs can be mounted: {}", std::io::Error::last_os_error())),
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// Takes every byte that is left.
-    fn fill(&self) {
-        let mut file = File::create(self.path().join("filler")).unwrap();
-        while file.write_all(&[0; 4096]).is_ok() {}
-        while file.write_all(&[0]).is_ok() {}
-    }
-
-    fn empty(&self) {
-        fs::remove_file(self.path().join("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // SAFETY: the argument is a string that lives through the call.
-        unsafe { libc::umount2(c_path(self.path()).as_ptr(), libc::MNT_DETACH) };
-    }
-}
-
-fn c_path(path: &Path) -> CString {
-    CString::new(path.as_os_str().as_bytes()).unwrap()
 }
 
 #[test]

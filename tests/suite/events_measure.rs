@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::harness::disk::SmallDisk;
 use crate::harness::pipes::DEADLINE;
 use crate::harness::waytrace::{self, Finished, Running, Store};
 use crate::harness::workload::Start;
@@ -50,7 +52,11 @@ fn await_counting(running: &Running) {
 
 /// A column of the database; none where it has no tables yet.
 fn numbers(store: &Store, sql: &str) -> Vec<i64> {
-    let connection = rusqlite::Connection::open(store.path()).unwrap();
+    numbers_in(&store.path(), sql)
+}
+
+fn numbers_in(database: &Path, sql: &str) -> Vec<i64> {
+    let connection = rusqlite::Connection::open(database).unwrap();
     let Ok(mut statement) = connection.prepare(sql) else { return Vec::new() };
     statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
 }
@@ -192,6 +198,49 @@ fn killed_it_keeps_what_it_measured_and_goes_on_with_the_rest() {
     assert_eq!(finished.code, 0, "{finished:#?}");
     assert_eq!(count(&finished.json(), "cpu-clock").1, 6);
     assert_eq!(stored(), [0, 1, 2, 3, 4, 5]);
+}
+
+/// The epoch under way is lost and those before are not; with the disk still full nothing goes on, with room it does.
+#[test]
+fn a_disk_that_fills_up_stops_it_until_there_is_room() {
+    let _turn = or_skip!(turn());
+    let disk = or_skip!(SmallDisk::new("8m"));
+    let path = disk.path().join("runs.db");
+    let database = path.to_str().unwrap();
+    let events = ["events", "measure", "--json", "--db", database];
+    let begun = ["--all-cpus", "--epoch", "300ms", "--repeat", "20", "-e", "cpu-clock", "--name", "long"];
+    let running = Running::start(&mut waytrace::command(&[&events[..], &begun].concat()));
+    let stored = || match path.exists() {
+        true => numbers_in(&path, "SELECT position FROM measured_epoch ORDER BY position"),
+        false => Vec::new(),
+    };
+    let deadline = Instant::now() + DEADLINE;
+    while stored().len() < 3 {
+        assert!(Instant::now() < deadline, "no epoch is ever stored");
+        sleep(Duration::from_millis(20));
+    }
+    disk.fill();
+    let said = |finished: &Finished| {
+        assert_eq!((finished.code, finished.stdout.as_str()), (1, ""), "{finished:#?}");
+        let complaint = finished.complaints().last().copied().unwrap_or_default().to_owned();
+        let needles = ["no space left to write", database, "free some space", "--resume long"];
+        assert!(needles.iter().all(|needle| complaint.contains(needle)), "{complaint}");
+    };
+    said(&running.finish());
+    let kept = stored();
+    assert!((3..20).contains(&kept.len()), "{kept:?}");
+    let resume = [&events[..], &["--resume", "long"]].concat();
+    // The first has freed its log when it ended, which may have room for some more epochs.
+    said(&waytrace::run(&resume));
+    assert!(kept.iter().all(|position| stored().contains(position)));
+    disk.empty();
+    let before = numbers_in(&path, "SELECT value FROM measured_count ORDER BY epoch_id, place");
+    let finished = waytrace::run(&resume);
+    assert_eq!(finished.code, 0, "{finished:#?}");
+    assert_eq!(count(&finished.json(), "cpu-clock").1, 20);
+    assert_eq!(stored(), (0..20).collect::<Vec<i64>>());
+    let after = numbers_in(&path, "SELECT value FROM measured_count ORDER BY epoch_id, place");
+    assert_eq!(after[..before.len()], before);
 }
 
 #[test]

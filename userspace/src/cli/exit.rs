@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use waytrace_store::StoreError;
 
 use super::Outcome;
-use super::output::say;
+use super::output::{plain, say};
 
 /// The run has begun, and was not measured to its end.
 pub const INCOMPLETE: u8 = 1;
@@ -22,6 +22,17 @@ pub struct Incomplete;
 impl std::fmt::Display for Incomplete {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the run is incomplete, what was stored until now is kept")
+    }
+}
+
+/// Context of an error that ends a measurement under way, which can be gone on with: its name.
+#[derive(Debug)]
+pub struct Resumable(pub String);
+
+impl std::fmt::Display for Resumable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = plain(&self.0);
+        write!(f, "measurement {name} is incomplete, and `--resume {name}` goes on when this is mended")
     }
 }
 
@@ -43,7 +54,7 @@ fn code(error: &anyhow::Error) -> u8 {
         cause.downcast_ref::<StoreError>().is_some_and(StoreError::is_internal)
             || cause.downcast_ref::<waytrace_trace::Error>().is_some_and(waytrace_trace::Error::is_internal)
     };
-    if error.is::<Incomplete>() {
+    if error.is::<Incomplete>() || error.is::<Resumable>() {
         INCOMPLETE
     } else if error.chain().any(is_internal) {
         INTERNAL
@@ -97,6 +108,9 @@ mod tests {
             let late = Err::<(), _>(deep).context(Incomplete).unwrap_err();
             assert_eq!(code(&late), INCOMPLETE, "{late:#}");
             assert!(one_line(&late).contains(&message), "{late:#}");
+            let late = Err::<(), _>(late).context(Resumable("long".to_owned())).unwrap_err();
+            assert_eq!(code(&late), INCOMPLETE, "{late:#}");
+            assert!(one_line(&late).contains("--resume long"), "{late:#}");
         }
     }
 

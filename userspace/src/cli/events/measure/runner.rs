@@ -17,7 +17,7 @@ use waytrace_measure::{Recorder, drift, limits};
 use waytrace_model::measured::{Epoch, EpochEnd, Quarantined, Scope};
 use waytrace_store::{Measurement, Store};
 
-use super::super::super::exit::Incomplete;
+use super::super::super::exit::Resumable;
 use super::super::super::output::{now_unix_ns, plain, say};
 use super::choose;
 use super::command::{Execution, end};
@@ -95,7 +95,8 @@ pub async fn run(
     while !steps.is_empty() && !finished.interrupted {
         for step in std::mem::take(&mut steps) {
             progress.show(&format!("run {}", step.run + 1));
-            let Some(epoch) = runner.step(store, step).await.context(Incomplete)? else {
+            let measured = runner.step(store, step).await;
+            let Some(epoch) = measured.with_context(|| Resumable(measurement.header.name.clone()))? else {
                 finished.interrupted = true;
                 break;
             };
