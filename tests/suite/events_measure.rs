@@ -158,6 +158,33 @@ fn readings_at_intervals_add_up_to_the_epoch() {
     assert_eq!(cpus, [totals.len() as i64]);
 }
 
+/// Processes that only have tracepoints left to close.
+fn closing() -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let names = all.filter_map(|entry| std::fs::read_to_string(entry.path().join("comm")).ok());
+    names.filter(|name| name.trim() == "waytrace-close").count()
+}
+
+/// Nobody waits for the kernel to close them: neither who reads the result, nor the next measurement.
+#[test]
+fn many_tracepoints_are_closed_after_the_result_and_none_stays() {
+    let _turn = or_skip!(turn());
+    let store = Store::new();
+    let many = ["--pmu", "tracepoint", "--filter", "syscalls:sys_enter_s*", "--", "sleep", "0.1"];
+    let finished = measure(&store, &many);
+    assert_eq!(finished.code, 0, "{finished:#?}");
+    assert!(count(&finished.json(), "syscalls:sys_enter_socket").1 == 1, "{finished:#?}");
+    assert!(finished.stderr.contains("the kernel goes on closing"), "{finished:#?}");
+    let again = measure(&store, &["-e", "syscalls:sys_enter_setpgid", "--", "sh", "-c", "true"]);
+    assert_eq!(again.code, 0, "{again:#?}");
+    assert!(count(&again.json(), "syscalls:sys_enter_setpgid").0 > 0, "{again:#?}");
+    let deadline = Instant::now() + DEADLINE;
+    while closing() > 0 {
+        assert!(Instant::now() < deadline, "it never closes them");
+        sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_command_that_hangs_is_ended_with_all_it_started() {
     let _turn = or_skip!(turn());

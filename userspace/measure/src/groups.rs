@@ -202,6 +202,11 @@ impl<C> Groups<C> {
         self.groups.iter().map(|group| 1 + group.members.len()).sum()
     }
 
+    /// All counters: what they are for is forgotten.
+    pub fn into_counters(self) -> Vec<C> {
+        self.groups.into_iter().flat_map(|group| std::iter::once(group.leader).chain(group.members)).collect()
+    }
+
     /// Lets all groups count from now on.
     ///
     /// # Errors

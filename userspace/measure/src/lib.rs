@@ -3,6 +3,7 @@
 //! A plan says which events are counted together; [`order`] says in which order its runs come. For each epoch [`groups`] opens
 //! one run's events on every [`Place`] and reads them as groups, and a [`Recorder`] makes differences of the readings. An event
 //! the kernel refuses is left out alone, with its reason. [`drift`] compares epochs by the events all of them count.
+//! [`closing`] gets rid of thousands of tracepoints without waiting for it.
 //! [`circumstances`], [`preconditions`] and [`pmu_users`] look at the machine beforehand.
 //!
 //! Does not choose events, start commands, wait or store: whoever drives it does, so that all of this can be tested with a PMU
@@ -11,6 +12,7 @@
 //! Sources: `perf_event_open(2)`; `perf_event_validate_size` and `perf_read_group` in `kernel/events/core.c`.
 
 pub mod circumstances;
+pub mod closing;
 pub mod drift;
 pub mod groups;
 pub mod limits;

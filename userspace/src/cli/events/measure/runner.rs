@@ -13,7 +13,7 @@ use waytrace_hw::{Machine, topology};
 use waytrace_measure::groups::{Groups, open};
 use waytrace_measure::order::{self, Step};
 use waytrace_measure::places::{self, PerfEvents};
-use waytrace_measure::{Recorder, drift, limits};
+use waytrace_measure::{Recorder, closing, drift, limits};
 use waytrace_model::measured::{Epoch, EpochEnd, Quarantined, Scope};
 use waytrace_store::{Measurement, Store};
 
@@ -25,6 +25,8 @@ use super::progress::Progress;
 
 /// Tries of an epoch that drifts.
 const MOST_ATTEMPTS: u32 = 3;
+/// So many take seconds to close.
+const MANY_TRACEPOINTS: usize = 50;
 /// Epochs it takes to know what is usual.
 const LEAST_TO_COMPARE: usize = 3;
 
@@ -34,9 +36,8 @@ pub struct Finished {
     pub exit_code: Option<i32>,
     /// Somebody asked for the end.
     pub interrupted: bool,
-    /// Tracepoints still open: closing them takes long and can wait.
+    /// Tracepoints that the kernel goes on closing.
     pub tracepoints: usize,
-    _open: Option<Open>,
 }
 
 struct Open {
@@ -67,66 +68,74 @@ pub async fn run(
     store: &mut Store,
     measurement: &Measurement,
 ) -> anyhow::Result<Finished> {
-    let plan = &measurement.header.plan;
     let mut runner = Runner {
         machine,
         measurement,
-        events: PerfEvents::of(&plan.scope).context("opening the control group")?,
+        events: PerfEvents::of(&measurement.header.plan.scope).context("opening the control group")?,
         cpus: topology::cpus_online(machine.root())?,
         open: None,
         interrupt: signal(SignalKind::interrupt())?,
         terminate: signal(SignalKind::terminate())?,
     };
-    let mut steps = order::of(plan.runs.len(), plan.repeat, measurement.header.seed);
-    steps.retain(|step| measurement.epochs.iter().all(|(position, _)| *position != step.position));
-    let mut progress = Progress::new(steps.len());
-    let is_command = matches!(plan.scope, Scope::Command { .. });
-    let mut gone = false;
-    let mut finished =
-        Finished { exit_code: is_command.then_some(0), interrupted: false, tracepoints: 0, _open: None };
-    if is_command && !steps.is_empty() {
-        progress.show("warming up");
-        match runner.warm_up().await? {
-            Some(0) => {}
-            Some(code) => say(&format!("the command ends with {code}; it is measured all the same")),
-            None => finished.interrupted = true,
-        }
-    }
-    while !steps.is_empty() && !finished.interrupted {
-        for step in std::mem::take(&mut steps) {
-            progress.show(&format!("run {}", step.run + 1));
-            let measured = runner.step(store, step).await;
-            let Some(epoch) = measured.with_context(|| Resumable(measurement.header.name.clone()))? else {
-                finished.interrupted = true;
-                break;
-            };
-            let code = epoch.exit_code.filter(|code| *code != 0);
-            if finished.exit_code == Some(0) && code.is_some() {
-                finished.exit_code = code;
-            }
-            progress.done();
-            if epoch.ended_by == EpochEnd::TargetExit {
-                say("the process has ended");
-                gone = true;
-                break;
-            }
-        }
-        if !gone && !finished.interrupted {
-            steps = drifted(store, measurement)?;
-            progress.more(steps.len());
-        }
-    }
-    drop(progress);
-    if finished.interrupted {
-        let name = &measurement.header.name;
-        say(&plain(&format!("interrupted; what was measured is kept, and --resume {name} goes on")));
-    }
-    finished.tracepoints = runner.open.as_ref().map_or(0, |open| tracepoints(measurement, open.run));
-    finished._open = runner.open;
-    Ok(finished)
+    let finished = runner.all(store).await;
+    // Whatever happened is told before the kernel has closed the last tracepoint.
+    let tracepoints = runner.leave();
+    finished.map(|finished| Finished { tracepoints, ..finished })
 }
 
 impl Runner<'_> {
+    /// All epochs that are missing.
+    async fn all(&mut self, store: &mut Store) -> anyhow::Result<Finished> {
+        let measurement = self.measurement;
+        let plan = &measurement.header.plan;
+        let mut steps = order::of(plan.runs.len(), plan.repeat, measurement.header.seed);
+        steps.retain(|step| measurement.epochs.iter().all(|(position, _)| *position != step.position));
+        let mut progress = Progress::new(steps.len());
+        let is_command = matches!(plan.scope, Scope::Command { .. });
+        let mut gone = false;
+        let mut finished =
+            Finished { exit_code: is_command.then_some(0), interrupted: false, tracepoints: 0 };
+        if is_command && !steps.is_empty() {
+            progress.show("warming up");
+            match self.warm_up().await? {
+                Some(0) => {}
+                Some(code) => say(&format!("the command ends with {code}; it is measured all the same")),
+                None => finished.interrupted = true,
+            }
+        }
+        while !steps.is_empty() && !finished.interrupted {
+            for step in std::mem::take(&mut steps) {
+                progress.show(&format!("run {}", step.run + 1));
+                let measured = self.step(store, step).await;
+                let Some(epoch) = measured.with_context(|| Resumable(measurement.header.name.clone()))?
+                else {
+                    finished.interrupted = true;
+                    break;
+                };
+                let code = epoch.exit_code.filter(|code| *code != 0);
+                if finished.exit_code == Some(0) && code.is_some() {
+                    finished.exit_code = code;
+                }
+                progress.done();
+                if epoch.ended_by == EpochEnd::TargetExit {
+                    say("the process has ended");
+                    gone = true;
+                    break;
+                }
+            }
+            if !gone && !finished.interrupted {
+                steps = drifted(store, measurement)?;
+                progress.more(steps.len());
+            }
+        }
+        drop(progress);
+        if finished.interrupted {
+            let name = &measurement.header.name;
+            say(&plain(&format!("interrupted; what was measured is kept, and --resume {name} goes on")));
+        }
+        Ok(finished)
+    }
+
     /// An execution that nothing is counted of. `None` if somebody asked for the end.
     async fn warm_up(&mut self) -> anyhow::Result<Option<i32>> {
         let (_, ended) = self.watch(None).await?;
@@ -159,6 +168,24 @@ impl Runner<'_> {
         };
         store.add_epoch(self.measurement.id, &epoch, &refused)?;
         Ok(Some(epoch))
+    }
+
+    /// Closes what is open; of many tracepoints that is left to the kernel. How many these are.
+    fn leave(&mut self) -> usize {
+        let Some(mut open) = self.open.take() else { return 0 };
+        // After a failure they may still count.
+        open.groups.stop(&mut self.events);
+        let tracepoints = tracepoints(self.measurement, open.run);
+        if tracepoints < MANY_TRACEPOINTS {
+            return 0;
+        }
+        match closing::leave(open.groups.into_counters()) {
+            Ok(()) => tracepoints,
+            Err(error) => {
+                tracing::debug!("closed here: {error}");
+                0
+            }
+        }
     }
 
     /// Opens a step's run, unless it is open. Says who was refused, and why.
