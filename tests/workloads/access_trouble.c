@@ -6,7 +6,8 @@
  *   remapping   a buffer that is unmapped and mapped elsewhere after each use
  *   x87         sums in x87 registers, which decide branches
  *   gather      gathers and masked stores, where the CPU has AVX2
- *   huge_rep    rep movsb of 1 MiB at a time */
+ *   huge_rep    rep movsb of 1 MiB at a time
+ *   changing    each word read is written anew, and says where to go next: soon nothing is as it was */
 #include "access.h"
 
 #include <immintrin.h>
@@ -136,6 +137,27 @@ SITE static void huge_rep_round(void) {
     __asm__ volatile("rep movsb" : "+S"(from), "+D"(to), "+c"(count) : : "memory");
 }
 
+/* ---- changing ---- */
+
+#define CHANGING (4 * KIB)
+
+static void changing_prepare(void) {
+    data = a_map_region("data", CHANGING * 8, 0, 0);
+    for (u64 i = 0; i < CHANGING; i++) store(data + i * 8, w_random(&seed));
+}
+
+/* Sixteen steps in a row, so that a check of a walk has as many between its two instructions. */
+SITE static void changing_round(void) {
+    static u64 at;
+#pragma GCC unroll 16
+    for (u64 i = 0; i < STEPS; i++) {
+        char *word = data + at * 8;
+        const u64 value = load(word);
+        store(word, value * 6364136223846793005ull + 1442695040888963407ull);
+        at = (value >> 33) % CHANGING;
+    }
+}
+
 static const struct pattern patterns[] = {
     {"generated", generated_prepare, generated_round, NULL, NULL},
     {"rewriting", rewriting_prepare, rewriting_round, NULL, NULL},
@@ -144,6 +166,7 @@ static const struct pattern patterns[] = {
     {"x87", x87_prepare, x87_round, NULL, NULL},
     {"gather", gather_prepare, gather_round, NULL, NULL},
     {"huge_rep", huge_rep_prepare, huge_rep_round, NULL, NULL},
+    {"changing", changing_prepare, changing_round, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -1,6 +1,7 @@
 //! Sampled memory accesses of programs whose accesses are known, and of programs that make them hard to know.
 
 mod aggregate;
+mod beside;
 mod blocks;
 mod hardware;
 mod shares;

@@ -18,6 +18,7 @@
 //!
 //! Reading memory may fault a page in. The walk reads what the target is about to read, so it has done so itself by then.
 
+mod beside;
 mod blocks;
 mod check;
 mod code;

@@ -20,8 +20,8 @@ pub struct Walk {
     pub(super) worker: Worker,
     pace: Pace,
     before: Ticks,
-    /// Ticks when it was last looked at what they cost.
-    looked: Ticks,
+    /// Ticks when it was last looked at what they cost, and how long the targets had waited for walks by then.
+    looked: (Ticks, u64),
     /// Ticks up to the last change of pace, in those of the first.
     weighted: u64,
     /// Ticks at that change.
@@ -71,24 +71,26 @@ impl Walk {
         let worker = Worker::start(kernel, targets.tgids, pace.first_hz, start_ns)?;
         let before = kernel.access_ticks()?;
         let events = start_events(kernel, pace.first_hz, targets)?;
-        Ok(Self { events, worker, pace, before, looked: before, weighted: 0, paced: before })
+        Ok(Self { events, worker, pace, before, looked: (before, 0), weighted: 0, paced: before })
     }
 
     /// Samples more rarely, or less, if ticks turn out to cost other than they did on our own thread: in the target they
-    /// find colder caches.
+    /// find colder caches, and it may have to wait for walks.
     ///
     /// # Errors
     /// When the timers cannot be opened anew.
     pub fn keep_pace(&mut self, kernel: &mut Kernel, targets: Targets<'_>) -> Result<(), Error> {
         let ticks = kernel.access_ticks()?;
-        let captures = ticks.user - self.looked.user;
+        let held_up_ns = self.worker.held_up_ns();
+        let (looked, held_up_then_ns) = self.looked;
+        let captures = ticks.user - looked.user;
         if captures < LEAST_CAPTURES {
             return Ok(());
         }
-        let counted = captures + ticks.kernel - self.looked.kernel;
-        let tick_ns =
-            self.pace.cost.bare_ns + (ticks.capture_ns - self.looked.capture_ns) as f64 / counted as f64;
-        self.looked = ticks;
+        let counted = captures + ticks.kernel - looked.kernel;
+        let taken_ns = ticks.capture_ns - looked.capture_ns + held_up_ns - held_up_then_ns;
+        let tick_ns = self.pace.cost.bare_ns + taken_ns as f64 / counted as f64;
+        self.looked = (ticks, held_up_ns);
         let thinning = self.pace.rate.thinning(self.pace.first_hz, tick_ns);
         if thinning != self.worker.weight() {
             tracing::debug!(tick_ns, thinning, "the pace changes");
@@ -113,7 +115,7 @@ impl Walk {
         cpu_ns: u64,
     ) -> Result<(Vec<Sampled>, AccessTotals, u64, f64), Error> {
         drop(self.events);
-        let weight = self.worker.weight();
+        let (weight, held_up_ns) = (self.worker.weight(), self.worker.held_up_ns());
         let (rest, walked) = self.worker.finish();
         let walked_checks = walked.checks;
         let ticks = kernel_part.access_ticks()?;
@@ -125,7 +127,7 @@ impl Walk {
             ticks.capture_ns - self.before.capture_ns,
         ];
         let cost_ns = self.pace.cost.bare_ns * (user + kernel + dropped) as f64
-            + capture_ns as f64
+            + (capture_ns + held_up_ns + walked.checks_held_up_ns) as f64
             + f64::from(walked.checks.armed) * check::COST_NS;
         let (regions, code) = walked.places.conclude();
         let totals = AccessTotals {
@@ -143,7 +145,7 @@ impl Walk {
             footprints: Vec::new(),
             null_reason: None,
         };
-        tracing::debug!(pace = ?self.pace, ?ticks, cost_ns, checks = ?walked_checks, "sampled");
+        tracing::debug!(pace = ?self.pace, ?ticks, held_up_ns, cost_ns, checks = ?walked_checks, "sampled");
         tracing::debug!(totals.samples, totals.resolved, unresolved = ?totals.unresolved, totals.checked, totals.confirmed, "walks");
         Ok((rest, totals, dropped + walked.dropped, cost_ns))
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
@@ -12,6 +12,7 @@ use waytrace_abi::pod;
 use waytrace_model::access::{self, AccessKind};
 use waytrace_walk::{End, Kind, Limit, Reason};
 
+use super::beside::Beside;
 use super::check::{Checks, Passed, Tally};
 use super::code::is_code;
 use super::emulator::{Emulator, Stopped};
@@ -20,12 +21,14 @@ use super::memory::Sight;
 use super::now_ns;
 use super::places::Places;
 use super::reach::Reach;
-use crate::Error;
 use crate::kernel::{Kernel, Plain, sys};
 use crate::random::Random;
+use crate::{Error, clock};
 
 /// Instructions walked at most.
 const LIMIT: Limit = Limit { instructions: 40_000 };
+/// While the target waits for it: a few tenths of a millisecond.
+const LIMIT_BESIDE: Limit = Limit { instructions: 10_000 };
 /// Rate up to which the thread runs before others: it then takes a few percent of a CPU at most.
 const FIRST_HZ: f64 = 1_000.0;
 /// How long the thread sleeps when nothing wakes it: it looks after checks that never end.
@@ -38,6 +41,7 @@ const MOST_WAITING: usize = 1 << 18;
 struct Shared {
     stop: AtomicBool,
     weight: AtomicU32,
+    held_up_ns: AtomicU64,
     accesses: Mutex<Vec<Sampled>>,
     changed: Mutex<BTreeSet<u32>>,
 }
@@ -72,6 +76,8 @@ pub struct Walked {
     pub places: Places,
     /// How checks went.
     pub checks: Tally,
+    /// How long targets waited for those, in nanoseconds.
+    pub checks_held_up_ns: u64,
 }
 
 impl Worker {
@@ -97,6 +103,7 @@ impl Worker {
             random: Random::default(),
             reach: Reach::new(rate_hz),
             checks: Checks::new(kernel)?,
+            beside: Beside::default(),
             path: Vec::new(),
             walked: Walked::default(),
         };
@@ -120,6 +127,11 @@ impl Worker {
     /// Changes that, for samples from now on.
     pub fn set_weight(&self, weight: u32) {
         self.shared.weight.store(weight, Ordering::Relaxed);
+    }
+
+    /// How long targets have waited for walks from samples so far, in nanoseconds.
+    pub fn held_up_ns(&self) -> u64 {
+        self.shared.held_up_ns.load(Ordering::Relaxed)
     }
 
     /// Tells it that a process has mapped code anew, or runs another program.
@@ -154,6 +166,7 @@ struct Walks {
     random: Random,
     reach: Reach,
     checks: Checks,
+    beside: Beside,
     /// Instructions of the walk under way, where it may be checked.
     path: Vec<Passed>,
     walked: Walked,
@@ -163,10 +176,11 @@ impl Walks {
     fn run(mut self) -> Walked {
         // It sleeps nearly always, and what it reads of the target is right only as long as it is fresh. At a rate that
         // would keep it busy it must not go before others.
-        if self.rate_hz <= FIRST_HZ
-            && let Err(error) = sys::run_first()
-        {
-            tracing::debug!(%error, "the walker waits for its turn like any other thread");
+        if self.rate_hz <= FIRST_HZ {
+            match sys::run_first().and_then(|()| Beside::new()) {
+                Ok(beside) => self.beside = beside,
+                Err(error) => tracing::debug!(%error, "the walker waits for its turn like any other thread"),
+            }
         }
         loop {
             // The flag is read first: what was in the ring when it was set is still walked.
@@ -195,8 +209,18 @@ impl Walks {
         if capture.at_ns < self.start_ns {
             return;
         }
+        let mut began_ns = clock::thread_cpu_ns();
         match capture.cause {
-            cause::TICK => self.sample(capture),
+            cause::TICK => {
+                self.sample(capture);
+                self.shared.held_up_ns.fetch_add(self.beside.held_up_ns(began_ns), Ordering::Relaxed);
+                self.beside.sampled(capture.cpu);
+                if self.path.is_empty() {
+                    return;
+                }
+                began_ns = clock::thread_cpu_ns();
+                self.checks.begin(capture, &self.path);
+            }
             cause::CHECK_FIRST => {
                 let space = self.places.space(capture.tgid);
                 self.checks.first(capture, &mut self.emulator, space);
@@ -205,10 +229,12 @@ impl Walks {
                 let space = self.places.space(capture.tgid);
                 if let Some(agrees) = self.checks.second(capture, &mut self.emulator, space) {
                     self.reach.checked(agrees);
+                    self.beside.checked(agrees);
                 }
             }
             _ => {}
         }
+        self.walked.checks_held_up_ns += self.beside.held_up_ns(began_ns);
     }
 
     fn sample(&mut self, capture: &Capture) {
@@ -232,6 +258,7 @@ impl Walks {
 
     /// The access `k` ahead of a capture, or why there is none.
     fn walk(&mut self, capture: &Capture) -> Result<access::Access, &'static str> {
+        self.path.clear();
         if capture.cs != USER_CS {
             return Err("compat_code");
         }
@@ -239,6 +266,7 @@ impl Walks {
         let k = 1 + self.random.below(self.reach.accesses().into()) as u32;
         let checking = self.checks.is_due(capture.at_ns);
         self.places.runs_on(tgid, capture.tid, capture.general[RSP]);
+        let limit = if self.beside.is_beside() { LIMIT_BESIDE } else { LIMIT };
         let space = self.places.space(tgid);
         if !is_code(space, tgid, capture.ip) {
             return Err("unreadable_code");
@@ -248,7 +276,7 @@ impl Walks {
             path.clear();
             let mut found = None;
             let (memory, code) = (&mut walk.memory, &mut walk.code);
-            let end = walk.walker.walk_by(walk.start, memory, code, k, LIMIT, |ip, accesses| {
+            let end = walk.walker.walk_by(walk.start, memory, code, k, limit, |ip, accesses| {
                 found = accesses.last().copied();
                 if checking {
                     path.push(Passed { ip, accesses: found.is_some() });
@@ -263,9 +291,6 @@ impl Walks {
             && let Err(error) = self.hot_lines.insert(tgid, Plain(hot), 0)
         {
             tracing::debug!(tgid, %error, "its hot lines are not captured");
-        }
-        if checking {
-            self.checks.begin(capture, &self.path);
         }
         match walked {
             Ok(found) => self.access(capture, &found),
