@@ -5,6 +5,7 @@
 //! without the probes, and the difference in its CPU time is the cost. The best of several rounds counts: whatever
 //! disturbs a round only adds.
 
+#[cfg(target_arch = "x86_64")]
 use std::arch::naked_asm;
 use std::path::PathBuf;
 
@@ -68,16 +69,30 @@ const SAMPLED_CALLS: u32 = 100;
 const BLOCK_BYTES: usize = 64;
 
 /// Stands for an allocator: returns its second argument.
+#[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 extern "C" fn stand_in_alloc(_size: usize, _block: usize) -> usize {
     naked_asm!("push rbp", "mov rax, rsi", "pop rbp", "ret")
 }
 
 /// Stands for a free.
+#[cfg(target_arch = "x86_64")]
 #[unsafe(naked)]
 extern "C" fn stand_in_free(_block: usize) {
     naked_asm!("push rbp", "nop", "pop rbp", "ret")
 }
+
+/// The same elsewhere, where no kernel part loads and so nothing is calibrated: it only has to compile.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(never)]
+extern "C" fn stand_in_alloc(_size: usize, block: usize) -> usize {
+    block
+}
+
+/// See [`stand_in_alloc`].
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(never)]
+extern "C" fn stand_in_free(_block: usize) {}
 
 /// Calibrates; `freed_size` is how the target's allocator tells the size of a freed block, for that is part of a free's
 /// cost. Everything it leaves in the kernel part's maps carries this process's id.
