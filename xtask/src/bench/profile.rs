@@ -31,10 +31,19 @@ pub struct Report {
 impl Profile {
     /// `waytrace profile --pid PID ARGS` on the tools' CPU; returns when it is attached.
     pub fn attach(context: &Context, pid: u32, args: &[&str]) -> Result<Self> {
+        Self::attach_on(context.cpus.tool, context, pid, args)
+    }
+
+    /// The same where the scheduler puts it, as for any user: a sampler of accesses may want to be on the target's CPU.
+    pub fn attach_anywhere(context: &Context, pid: u32, args: &[&str]) -> Result<Self> {
+        Self::attach_on(None, context, pid, args)
+    }
+
+    fn attach_on(cpu: Option<usize>, context: &Context, pid: u32, args: &[&str]) -> Result<Self> {
         let mut command = Command::new(&context.waytrace);
         command.args(["profile", "--json", "--pid", &pid.to_string(), "--db"]);
         command.arg(context.folder.join("runs.db")).args(args);
-        let mut process = Process::start(&mut command, context.cpus.tool)?;
+        let mut process = Process::start(&mut command, cpu)?;
         let attached = process.wait_for(|line| line.starts_with("waytrace: attached"));
         let Ok((_, attached_after)) = attached else {
             bail!("waytrace profile {}: {}", args.join(" "), process.finish()?.complaint());

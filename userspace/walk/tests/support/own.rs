@@ -142,11 +142,3 @@ pub fn call(function: usize, arguments: [u64; 2], stack: &mut [u64]) -> State {
     state.general[0] = Value::known(0);
     state
 }
-
-/// Processor time of this thread so far, which others on the machine disturb less than the clock on the wall.
-pub fn cpu_seconds() -> f64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is ours to write.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
-}

@@ -1,7 +1,8 @@
 //! How right sampled memory accesses are, and what they cost.
 //!
 //! `accesses` holds shares against programs that know what they did (accuracy.rs), `access-ranks` the order of pages
-//! against a full trace (ranks.rs), and `access-costs` the price at several rates beside `perf record` (costs.rs).
+//! against a full trace (ranks.rs), and `access-costs` the price at several rates beside `perf record` (costs.rs) and of a
+//! walked instruction (steps.rs).
 
 mod accuracy;
 mod costs;
@@ -13,6 +14,7 @@ mod rank;
 mod ranks;
 mod sampled;
 mod samples;
+mod steps;
 mod targets;
 mod trace;
 mod truth;

@@ -24,7 +24,7 @@ pub struct Sampled {
 
 /// Samples for `length`, from before a known program begins its work.
 pub fn run(context: &Context, target: &mut Target, args: &[&str], length: Duration) -> Result<Sampled> {
-    let profile = Profile::attach(context, target.pid(), args)?;
+    let profile = Profile::attach_anywhere(context, target.pid(), args)?;
     target.go()?;
     let mut mappings = places::mappings(&target.maps()?);
     thread::sleep(length);
