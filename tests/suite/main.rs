@@ -22,6 +22,7 @@ mod cli_store;
 mod cli_usage;
 mod counters;
 mod events_measure;
+mod events_scopes;
 mod golden;
 mod harness;
 mod images;

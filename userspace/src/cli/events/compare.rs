@@ -66,6 +66,8 @@ struct Report {
     b: Side,
     /// `per execution` or `per second`.
     unit: &'static str,
+    /// Whether values are those of each side's usual pace.
+    normalised: bool,
     /// The surest first.
     events: Vec<Row>,
     /// Events that occurred in neither.
@@ -165,6 +167,7 @@ fn compare(a: &Measurement, b: &Measurement, selection: &SelectionArgs) -> anyho
         a: Side { run: a.name.clone(), repetitions: before.repetitions },
         b: Side { run: b.name.clone(), repetitions: after.repetitions },
         unit: if a.is_repeatable { "per execution" } else { "per second" },
+        normalised: selection.normalised,
         events,
         zero,
         sparse,

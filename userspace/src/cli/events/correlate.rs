@@ -80,6 +80,8 @@ struct Report {
     run: String,
     method: Method,
     /// Intervals that any event was measured in.
+    /// Whether rates are those of the target's usual pace.
+    normalised: bool,
     intervals: usize,
     /// In the order of the matrix, alike ones side by side.
     events: Vec<String>,
@@ -134,6 +136,7 @@ pub fn run(args: &Args) -> Outcome {
         run: measurement.name,
         method: args.method,
         intervals: lined.times.len(),
+        normalised: args.selection.normalised,
         events: order.iter().filter_map(name).collect(),
         left_out: silent,
         pairs,

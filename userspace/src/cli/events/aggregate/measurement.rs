@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::BufReader;
 
 use anyhow::Context;
+use waytrace_measure::drift;
 use waytrace_model::measured::{Epoch, EventCount, MeasuredEvent, MeasurementHeader, Scope};
 use waytrace_report::series::{Row, csv};
 use waytrace_store::Store;
@@ -73,11 +74,17 @@ pub struct Value {
     pub is_whole: bool,
     /// Whether the event is counted in other epochs of the same repetition, of which one will do.
     pub is_extra: bool,
+    /// The target's pace in this epoch relative to its usual one, where it is known.
+    pub pace: Option<f64>,
 }
 
 #[derive(Debug)]
 enum Source {
-    Stored { header: Box<MeasurementHeader>, epochs: Vec<Epoch> },
+    /// With the pace of each epoch.
+    Stored {
+        header: Box<MeasurementHeader>,
+        epochs: Vec<(Epoch, Option<f64>)>,
+    },
     File(Vec<Value>),
 }
 
@@ -114,6 +121,8 @@ impl Measurement {
         epochs: Vec<Epoch>,
         quarantined: Vec<(String, String)>,
     ) -> Self {
+        let paces = drift::relative(&header.plan, &epochs.iter().collect::<Vec<_>>());
+        let epochs = epochs.into_iter().zip(paces).collect();
         Self {
             name: header.name.clone(),
             cpu: header.circumstances.cpu_id.clone(),
@@ -153,7 +162,7 @@ impl Measurement {
 
     fn is_empty(&self) -> bool {
         match &self.source {
-            Source::Stored { epochs, .. } => epochs.iter().all(|epoch| epoch.counts.is_empty()),
+            Source::Stored { epochs, .. } => epochs.iter().all(|(epoch, _)| epoch.counts.is_empty()),
             Source::File(values) => values.is_empty(),
         }
     }
@@ -164,14 +173,24 @@ impl Measurement {
             .is_some_and(|interval_ns| value.end_ns.saturating_sub(value.start_ns) < interval_ns / 2)
     }
 
+    /// Whether the pace of any epoch is known, so that values can be normalised.
+    pub fn has_pace(&self) -> bool {
+        match &self.source {
+            Source::Stored { epochs, .. } => epochs.iter().any(|(_, pace)| pace.is_some()),
+            Source::File(_) => false,
+        }
+    }
+
     /// Gives every value to `take`, those that are 0 among them.
     pub fn each(&self, mut take: impl FnMut(&Value)) {
         match &self.source {
             Source::File(values) => values.iter().for_each(take),
             Source::Stored { header, epochs } => {
                 let cpus: BTreeMap<u32, Place> = header.circumstances.cpus.iter().map(place).collect();
-                for epoch in epochs {
-                    of_epoch(header, epoch, self.is_repeatable, &cpus, &mut take);
+                for (epoch, pace) in epochs {
+                    of_epoch(header, epoch, self.is_repeatable, &cpus, &mut |value| {
+                        take(&Value { pace: *pace, ..*value });
+                    });
                 }
             }
         }
@@ -211,6 +230,7 @@ fn value(event: usize, row: &Row) -> Value {
         value: row.value,
         is_whole: true,
         is_extra: false,
+        pace: None,
     }
 }
 
@@ -258,6 +278,7 @@ fn of_epoch(
                 value: count.map_or(0.0, |count| count.value as f64),
                 is_whole: count.is_none_or(|count| count.is_whole()),
                 is_extra,
+                pace: None,
             });
         }
     }

@@ -28,6 +28,7 @@ Examples:
   waytrace events aggregate one two -o both.parquet       the second's repetitions behind the first's
   waytrace events aggregate last --from syscalls:sys_enter_execve -o - | head")]
 pub struct Args {
+  waytrace events aggregate last --normalised             of a living process, what it would count at its usual pace
     /// Which measurements; those of several are further repetitions.
     #[arg(value_name = "RUN", default_value = "last")]
     runs: Vec<String>,
@@ -72,6 +73,10 @@ struct Report {
     unmarked: usize,
 }
 
+    /// Whether values are those of the target's usual pace.
+    normalised: bool,
+    /// Epochs left out because their pace is not known.
+    paceless: usize,
 #[derive(Debug, Serialize)]
 struct LeftOut {
     event: String,
@@ -139,6 +144,8 @@ fn rows(
         unmarked: 0,
     };
     let mut events = std::collections::BTreeSet::new();
+        normalised: args.selection.normalised,
+        paceless: 0,
     for measurement in measurements {
         let (before, mut failure) = (report.repetitions, None);
         let left_out = args.selection.visit(&measurement, |value| {
@@ -168,6 +175,7 @@ fn rows(
         report.unmarked += left_out.unmarked.len();
         let quarantined = measurement.quarantined.into_iter();
         report.quarantined.extend(quarantined.map(|(event, reason)| Quarantined { event, reason }));
+        report.paceless += left_out.paceless.len();
     }
     report.events = events.len();
     anyhow::ensure!(report.rows > 0, "no value is left; ask for more by --core, --uncore, --from and --to");

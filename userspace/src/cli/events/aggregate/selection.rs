@@ -28,6 +28,10 @@ pub struct SelectionArgs {
     /// Leave out what is after: a time, or an event, whose first occurrence after `--from` is meant.
     #[arg(long, value_name = "TIME|EVENT", value_parser = bound)]
     to: Option<Bound>,
+    /// What the target would have done at its usual pace: values divided by the pace of their epoch, where `events measure`
+    /// counted anchors (--pid, --cgroup).
+    #[arg(long)]
+    pub normalised: bool,
 }
 
 /// gz/autoperf's filters.
@@ -74,6 +78,8 @@ pub struct LeftOut {
     pub multiplexed: BTreeMap<usize, u64>,
     /// Executions, or epochs, in which the event that begins or ends the region did not occur.
     pub unmarked: BTreeSet<u64>,
+    /// Epochs whose pace is not known, where values are normalised by it.
+    pub paceless: BTreeSet<u64>,
 }
 
 impl LeftOut {
@@ -84,6 +90,12 @@ impl LeftOut {
             let events = self.multiplexed.len();
             super::super::super::output::say(&format!(
                 "{name}: {values} values of {events} events left out: the events were multiplexed"
+            ));
+        }
+        if !self.paceless.is_empty() {
+            super::super::super::output::say(&format!(
+                "{name}: {} epochs left out: their anchor was multiplexed or counted nothing, so their pace is not known",
+                self.paceless.len()
             ));
         }
         if !self.unmarked.is_empty() {
@@ -104,12 +116,19 @@ struct Region {
 }
 
 impl SelectionArgs {
-    /// Gives every selected value to `take`, with slots and times counted from `--from`. Those that are not whole come too: a sum
-    /// without them would be wrong.
+    /// Gives every selected value to `take`, with slots and times counted from `--from`, and normalised if that was asked for.
+    /// Those that are not whole come too: a sum without them would be wrong.
     ///
     /// # Errors
     /// A filter that asks for what the measurement does not tell.
     pub fn visit(&self, measurement: &Measurement, mut take: impl FnMut(&Value)) -> anyhow::Result<LeftOut> {
+        if self.normalised && !measurement.has_pace() {
+            bail!(
+                "{} has no pace to normalise by: only epochs of --pid and --cgroup, or with hardware counters --all-cpus, count \
+                 anchors; leave --normalised out",
+                measurement.name
+            );
+        }
         let kept = self.places(measurement)?;
         let regions = self.regions(measurement)?;
         let markers = self.markers(measurement);
@@ -120,6 +139,13 @@ impl SelectionArgs {
                 return;
             }
             let mut value = *value;
+            if self.normalised {
+                let Some(pace) = value.pace else {
+                    left_out.paceless.insert(value.epoch);
+                    return;
+                };
+                value.value /= pace;
+            }
             if let Some(regions) = &regions {
                 let Some(region) = regions.get(&value.epoch) else {
                     left_out.unmarked.insert(value.epoch);
@@ -296,7 +322,7 @@ impl Occurrences {
 impl SelectionArgs {
     /// Everything.
     pub fn all() -> Self {
-        Self { core: Which::All, uncore: Which::All, cpus: None, from: None, to: None }
+        Self { core: Which::All, uncore: Which::All, cpus: None, from: None, to: None, normalised: false }
     }
 }
 
