@@ -7,7 +7,8 @@ use std::fmt::Write as _;
 use std::io::Write;
 
 use crate::Error;
-use crate::text::{cut_middle, plain};
+use crate::markup::escape;
+use crate::text::cut_middle;
 
 const LEFT: usize = 170;
 const TOP: usize = 60;
@@ -175,10 +176,6 @@ fn colour(slowdown: f64, most: f64) -> (String, bool) {
 
 fn text(svg: &mut String, [x, y]: [usize; 2], attributes: &str, text: &str) {
     let _ = writeln!(svg, "<text x=\"{x}\" y=\"{y}\" {attributes}>{}</text>", escape(text));
-}
-
-fn escape(text: &str) -> String {
-    plain(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn distinct<'n>(names: impl Iterator<Item = &'n str>) -> Vec<&'n str> {

@@ -19,6 +19,7 @@ pub mod html;
 pub mod interference;
 pub mod json;
 mod largest;
+mod markup;
 pub mod matrix;
 pub mod perfetto;
 pub mod plot;

@@ -14,7 +14,6 @@ use waytrace_model::units::{format_bytes, format_count};
 
 use crate::heat::Heat;
 use crate::largest::Largest;
-use crate::text::plain;
 use crate::{Cause, Error, View, access_words};
 use cells::Grid;
 use frame::Frame;
@@ -48,11 +47,6 @@ pub fn write<E: Into<Cause>, F: Into<Cause>>(
     frame.legend(&mut svg, &legend(&heat, &grid), !heat.blocks.is_empty());
     svg.push_str("</svg>\n");
     out.write_all(svg.as_bytes()).map_err(Error::writing("svg"))
-}
-
-/// Text for element content and quoted attributes.
-fn escape(text: &str) -> String {
-    plain(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 /// What is shown, then where it comes from.

@@ -6,7 +6,7 @@ use waytrace_model::report::{AllocationReport, RunReport};
 use waytrace_model::run::EndedBy;
 use waytrace_model::units::{format_bytes, format_count, format_ns};
 
-use super::escape;
+use crate::markup::escape;
 use crate::terminal::loss_meaning;
 use crate::text::percent;
 

@@ -14,7 +14,7 @@ use waytrace_model::access::Access;
 use waytrace_model::allocation::TracedAllocation;
 use waytrace_model::detail::RunDetail;
 
-use crate::text::plain;
+use crate::markup::escape;
 use crate::{Cause, Error, View, terminal};
 
 const FRAME: &str = include_str!("page/page.html");
@@ -90,21 +90,6 @@ fn fill(frame: &str, slot: impl Fn(&str) -> String) -> String {
     }
     page.push_str(rest);
     page
-}
-
-/// Text for element content and quoted attributes.
-fn escape(text: &str) -> String {
-    plain(text).chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-        escaped
-    })
 }
 
 fn escape_lines(text: &str) -> String {

@@ -6,7 +6,7 @@ use waytrace_model::counter::{EventInfo, Unit};
 use waytrace_model::phase::{Phase, PhaseReading};
 use waytrace_model::report::{PhaseTotals, ThreadReport};
 
-use super::escape;
+use crate::markup::escape;
 use crate::terminal::format_value;
 
 /// Threads that have a row; those with most phases come first.

@@ -9,7 +9,6 @@ mod svg;
 use std::io::Write;
 
 use crate::Error;
-pub(crate) use svg::escape;
 
 /// A pair of events.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,9 +3,10 @@
 
 use std::io;
 
-use super::svg::{Layout, draw, escape};
+use super::svg::{Layout, draw};
 use super::{Cell, Matrix, SIGNIFICANT};
 use crate::base64;
+use crate::markup::escape;
 
 /// Pairs in the table.
 const SHOWN: usize = 50;

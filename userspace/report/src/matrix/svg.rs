@@ -5,7 +5,8 @@ use std::io;
 
 use super::{Matrix, SIGNIFICANT, colours, png};
 use crate::base64;
-use crate::text::{cut_middle, plain};
+use crate::markup::escape;
+use crate::text::cut_middle;
 
 /// Sides of the matrix, in units of the picture.
 const SIDE_MAX: f64 = 900.0;
@@ -139,9 +140,4 @@ fn legend(svg: &mut String, layout: &Layout) {
         );
     }
     svg.push('\n');
-}
-
-/// Text for element content and quoted attributes.
-pub fn escape(text: &str) -> String {
-    plain(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

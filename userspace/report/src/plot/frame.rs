@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use waytrace_model::units::{format_bytes, format_ns};
 
 use super::cells::{colour, opacity};
-use super::escape;
 use crate::View;
 use crate::heat::Heat;
+use crate::markup::escape;
 use crate::text::cut_middle;
 
 const WIDTH: f64 = 1000.0;

@@ -6,6 +6,7 @@ use std::io::Write;
 use waytrace_model::units::format_count;
 
 use crate::Error;
+use crate::markup::escape;
 use crate::text::{cut_middle, plain, wrap};
 
 const WIDTH: f64 = 960.0;
@@ -207,10 +208,6 @@ fn number(value: f64) -> String {
         // Steps have one digit; sums of them round.
         _ => ((value * 1e6).round() / 1e6).to_string(),
     }
-}
-
-fn escape(text: &str) -> String {
-    crate::matrix::escape(text)
 }
 
 /// Values as blocks of a height from the least to the greatest, at most `width` of them; a space where nothing was measured.

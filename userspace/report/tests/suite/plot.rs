@@ -15,7 +15,8 @@ fn well_formed(svg: &str) {
     for tag in svg.split('<').skip(1) {
         let (tag, text) = tag.split_once('>').expect("a tag ends");
         assert!(!text.contains('>') && tag.matches('"').count() % 2 == 0, "{tag}");
-        let entity = |part: &str| ["amp;", "lt;", "gt;", "quot;"].iter().any(|known| part.starts_with(known));
+        let entity =
+            |part: &str| ["amp;", "lt;", "gt;", "quot;", "#39;"].iter().any(|known| part.starts_with(known));
         assert!(text.split('&').skip(1).all(entity), "{text}");
         let name = tag.split([' ', '/']).find(|part| !part.is_empty()).unwrap_or_default();
         if tag.starts_with('/') {

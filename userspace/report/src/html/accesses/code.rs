@@ -2,8 +2,9 @@
 
 use waytrace_model::access_report::{AccessReport, FunctionAccesses};
 
-use super::{cell, escape, frames_html, omitted, share_cell, table};
+use super::{cell, frames_html, omitted, share_cell, table};
 use crate::access_words::{share_pct, total};
+use crate::markup::escape;
 use crate::text::percent;
 
 const FUNCTIONS_MAX: usize = 25;

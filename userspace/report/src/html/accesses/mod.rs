@@ -13,8 +13,8 @@ use waytrace_model::report::RunReport;
 use waytrace_model::stack::Frame;
 use waytrace_model::units::{format_bytes, format_count};
 
-use super::escape;
 use crate::access_words::{frame_label, kept, reason, resolved_pct, share_pct, source_name, total};
+use crate::markup::escape;
 use crate::text::percent;
 
 /// Links to the sections; nothing where accesses were not sampled.

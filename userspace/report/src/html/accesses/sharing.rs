@@ -3,8 +3,9 @@
 use waytrace_model::access_report::{AccessReport, SharedLine, SharedWord};
 use waytrace_model::units::format_count;
 
-use super::{cell, escape, frames_html, share_cell, table};
+use super::{cell, frames_html, share_cell, table};
 use crate::access_words::{share_pct, total};
+use crate::markup::escape;
 use crate::text::percent;
 
 /// The suspects, most accesses first. That there is none is worth a line: it was looked for.

@@ -3,8 +3,9 @@
 use waytrace_model::access_report::{AccessReport, RegionReport, SiteAccesses};
 use waytrace_model::units::{format_bytes, format_count};
 
-use super::{cell, escape, frames_html, omitted, share_cell, table};
+use super::{cell, frames_html, omitted, share_cell, table};
 use crate::access_words::{Judge, Temperature, share_pct, total};
+use crate::markup::escape;
 use crate::text::percent;
 
 const REGIONS_MAX: usize = 40;

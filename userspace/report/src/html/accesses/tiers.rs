@@ -4,7 +4,8 @@
 use waytrace_model::access_report::{AccessReport, TierStep};
 use waytrace_model::units::format_bytes;
 
-use super::{cell, escape, table};
+use super::{cell, table};
+use crate::markup::escape;
 use crate::text::percent;
 
 const ROWS_MAX: usize = 20;
