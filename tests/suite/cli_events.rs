@@ -11,6 +11,7 @@ use crate::harness::waytrace::{Finished, run};
 const MAPFILE: &str = "Family-model,Version,Filename,EventType\n\
     TestVendor-6-1,V2,/ONE/core.json,core\n\
     TestVendor-6-1,V2,/ONE/uncore.json,uncore\n\
+    TestVendor-6-1,V1,/ONE/metrics.json,metrics\n\
     TestVendor-6-2-[0-3],V1,/TWO/core.json,core\n";
 
 /// Six general events of which two are on counter 0 only, one fixed, one taken alone: on four counters 3 runs, one of them
@@ -28,6 +29,13 @@ const CORE: &str = r#"{"Header": {}, "Events": [
 const UNCORE: &str = r#"[
     {"Unit": "CHA", "EventName": "UNC_CHA_A", "EventCode": "0x35", "Counter": "0", "Filter": "na", "Errata": "0"},
     {"Unit": "CHA", "EventName": "UNC_CHA_B", "EventCode": "0x36", "Counter": "0", "Filter": "na", "Errata": "null"}]"#;
+/// In Intel's dialect and in the kernel's. `both` needs counter 0 twice.
+const METRICS: &str = r#"{"Metrics": [
+    {"MetricName": "Rate", "Category": "Rates", "Formula": "a / b",
+     "Events": [{"Name": "A.ONE", "Alias": "a"}, {"Name": "INST_RETIRED.ANY", "Alias": "b"}]},
+    {"MetricName": "other", "MetricGroup": "Rates;B", "MetricExpr": "B.ONE / INST_RETIRED.ANY * rate"},
+    {"MetricName": "both", "MetricGroup": "Rates;B", "MetricExpr": "d_ratio(B.ONE, B.TWO)"},
+    {"MetricName": "lost", "MetricGroup": "B", "MetricExpr": "B.ONE / GONE"}]}"#;
 const OTHER: &str = r#"[
     {"EventName": "A.ONE", "EventCode": "0x01", "Counter": "0,1,2,3", "BriefDescription": "Second"},
     {"EventName": "A.TWO", "EventCode": "0x12", "Counter": "0,1,2,3"},
@@ -39,6 +47,7 @@ fn files() -> TempDir {
         ("mapfile.csv", MAPFILE),
         ("ONE/core.json", CORE),
         ("ONE/uncore.json", UNCORE),
+        ("ONE/metrics.json", METRICS),
         ("TWO/core.json", OTHER),
     ] {
         let path = dir.path().join(path);
@@ -173,6 +182,70 @@ fn a_plan_has_the_fewest_runs_and_says_why() {
         ["a.two", "a.three", "a.four", "inst_retired.any on fixed 0"].iter().all(|name| run.contains(name)),
         "{text}"
     );
+}
+
+#[test]
+fn a_metric_is_counted_in_one_run_or_it_is_said_why_not() {
+    let dir = files();
+    let plan = |group: &str| {
+        events(&["plan", "--cpu", "TestVendor-6-1", "--keep-together", group, "--json"], &dir).json()
+    };
+    let kept = plan("rates");
+    let together = kept["together"].as_array().unwrap();
+    assert_eq!(together.iter().map(|set| &set["name"]).collect::<Vec<_>>(), ["rate", "other"]);
+    for set in together {
+        let run = &kept["runs"][set["run"].as_u64().unwrap() as usize - 1];
+        let counted: Vec<&Value> = run["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|group| group["events"].as_array().unwrap())
+            .map(|event| &event["name"])
+            .collect();
+        let own = set["events"].as_array().unwrap();
+        assert!(own.len() >= 2 && own.iter().all(|event| counted.contains(&event)), "{set}: {counted:?}");
+    }
+    assert_eq!((&kept["separated"], &kept["events"]), (&Value::from(vec!["both"]), &10.into()));
+    assert_eq!(kept["not_together"][0]["reason"], "no run can count 2 events (2 of cpu) at once");
+    let text = events(&["plan", "--cpu", "TestVendor-6-1", "--keep-together", "b"], &dir).stdout;
+    assert!(text.contains("lost (counts gone, which is not among the events planned for)"), "{text}");
+    for (metric, needle) in [("both", "no run can count 2 events"), ("lost", "metric lost counts gone")] {
+        let catalogue = arg(dir.path());
+        let plan = [
+            "events",
+            "plan",
+            "--cpu",
+            "TestVendor-6-1",
+            "--catalogue",
+            catalogue,
+            "--keep-together",
+            metric,
+        ];
+        let finished = run(&plan);
+        assert!(finished.code == 2 && finished.stderr.contains(needle), "{finished:#?}");
+    }
+}
+
+#[test]
+fn metrics_are_listed_and_imported() {
+    let (dir, cache) = (files(), TempDir::new().unwrap());
+    let list = |more: &[&str]| {
+        run(&[&["events", "list", "--cpu", "TestVendor-6-1", "--metrics", "--json"], more].concat()).json()
+    };
+    let listing = list(&["--catalogue", arg(dir.path())]);
+    let metrics = listing["metrics"].as_array().unwrap();
+    let names: Vec<_> = metrics.iter().map(|metric| &metric["name"]).collect();
+    assert_eq!(names, ["rate", "other", "both", "lost"]);
+    assert_eq!(metrics[1]["events"], Value::from(vec!["inst_retired.any", "a.one", "b.one"]));
+    assert_eq!(
+        (&metrics[3]["unknown"], &metrics[3]["groups"]),
+        (&Value::from(vec!["gone"]), &Value::from(vec!["B"]))
+    );
+    let imported = run(&["events", "import", arg(dir.path()), "--cache", arg(cache.path()), "--json"]).json();
+    assert_eq!(imported["metrics"], 4);
+    assert_eq!(list(&["--cache", arg(cache.path())])["metrics"], listing["metrics"]);
+    let some = list(&["--cache", arg(cache.path()), "--filter", "rates"]);
+    assert_eq!(some["metrics"].as_array().unwrap().len(), 3);
 }
 
 /// The runs asked of a schedule that respects all constraints, by the tables built in. Of Haswell-X and Ivy Bridge-EP 105 and 98

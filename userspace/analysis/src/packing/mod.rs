@@ -28,7 +28,7 @@ mod solve;
 pub mod validate;
 
 pub use certificate::{Argument, Certificate};
-pub use one_run::fill_one_run;
+pub use one_run::{fill_one_run, fits_one_run};
 pub use plan::{Placed, Plan, Reason, Run, UnitBound, UnitGroup, Unplaceable};
 pub use problem::{Counter, InvalidProblem, Item, Pool, Problem, Unit, Use};
 

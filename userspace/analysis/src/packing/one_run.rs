@@ -1,11 +1,33 @@
 //! What fits one run: items taken in an order of preference, each with all it must be together with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::across::{RunGroups, join};
 use super::block::{Block, prepare};
 use super::group::Group;
 use super::{InvalidProblem, Problem, Run};
+
+/// Whether one run can count all these items, places in [`Problem::items`].
+///
+/// # Errors
+/// A problem that refers to what it does not have, or an item that is not there.
+pub fn fits_one_run(problem: &Problem, items: &[usize]) -> Result<bool, InvalidProblem> {
+    problem.check()?;
+    let places: BTreeMap<usize, usize> =
+        items.iter().copied().collect::<BTreeSet<_>>().into_iter().zip(0..).collect();
+    let of = |item: &usize| {
+        problem.items.get(*item).cloned().ok_or(InvalidProblem::Together { set: 0, item: *item })
+    };
+    let conflict = |(one, other): &(usize, usize)| Some((*places.get(one)?, *places.get(other)?));
+    let only = Problem {
+        units: problem.units.clone(),
+        items: places.keys().map(of).collect::<Result<_, _>>()?,
+        conflicts: problem.conflicts.iter().filter_map(conflict).collect(),
+        together: vec![(0..places.len()).collect()],
+    };
+    let prepared = prepare(&only);
+    Ok(prepared.unplaceable.is_empty() && prepared.separated.is_empty())
+}
 
 /// The run that is filled item by item, where an item that does not fit is passed over. Where masks are all that limits
 /// it, no other choice has better first items: what matchings cover is a matroid (Edmonds & Fulkerson 1965).

@@ -1,5 +1,5 @@
 //! Imported event files, in a form that is small and quick to read: for each CPU model a gzip file of JSON lines, the first
-//! the header and each further one an event.
+//! the header and each further one an event, or after these a metric.
 //!
 //! Each file stands alone, so a damaged one costs one CPU. A file is replaced by renaming, so none is ever half there.
 
@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::{Directory, Loaded, pattern_is_for};
 use super::event::Event;
+use super::metric::Metric;
 use super::pattern::Pattern;
 use super::source::Rejected;
 use super::{CatalogueError, CpuId, limits};
@@ -41,6 +42,9 @@ pub struct Header {
     pub patterns: Vec<String>,
     /// Events that follow.
     pub events: usize,
+    /// Metrics that follow them.
+    #[serde(default)]
+    pub metrics: usize,
 }
 
 /// What an import did.
@@ -52,6 +56,8 @@ pub struct Imported {
     pub cpus: usize,
     /// Events written.
     pub events: usize,
+    /// Metrics written.
+    pub metrics: usize,
     /// Size of all files written, bytes.
     pub size_bytes: u64,
     /// Entries, lines and files left out.
@@ -85,7 +91,7 @@ impl Cache {
         let mut written: HashSet<PathBuf> = HashSet::new();
         let mut patterns: HashSet<String> = HashSet::new();
         for model in directory.models() {
-            let Loaded { events, rejected } = match model.load() {
+            let Loaded { events, metrics, rejected } = match model.load() {
                 Ok(loaded) => loaded,
                 Err(error) => {
                     let file = directory.path().display().to_string();
@@ -99,12 +105,14 @@ impl Cache {
                 version: model.version,
                 patterns: model.patterns,
                 events: events.len(),
+                metrics: metrics.len(),
             };
             let path = self.free_name(&header.name, &written);
-            imported.size_bytes += write(&path, &header, &events).map_err(failed(&path))?;
+            imported.size_bytes += write(&path, &header, &events, &metrics).map_err(failed(&path))?;
             imported.models += 1;
             imported.cpus += header.patterns.len();
             imported.events += events.len();
+            imported.metrics += metrics.len();
             imported.rejected.extend(rejected);
             patterns.extend(header.patterns);
             written.insert(path);
@@ -147,11 +155,11 @@ impl Cache {
     }
 }
 
-/// Reads the events of a file.
+/// Reads the events and metrics of a file.
 ///
 /// # Errors
 /// [`CatalogueError::BadFile`] where it is damaged, [`CatalogueError::Read`].
-pub fn load(path: &Path) -> Result<Vec<Event>, CatalogueError> {
+pub fn load(path: &Path) -> Result<(Vec<Event>, Vec<Metric>), CatalogueError> {
     let failed = |source| CatalogueError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let bytes = limits::bounded(GzDecoder::new(file), UNPACKED_BYTES).map_err(failed)?;
@@ -159,19 +167,24 @@ pub fn load(path: &Path) -> Result<Vec<Event>, CatalogueError> {
     let mut lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let header = lines.next().and_then(|line| serde_json::from_slice::<Header>(line).ok());
     let header = header.ok_or_else(|| bad("it has no header; import the event files again".to_owned()))?;
-    let event = |(number, line)| {
-        serde_json::from_slice(line)
-            .map_err(|error| bad(format!("event {number}: {error}; import the event files again")))
+    let wrong = |(number, error): (usize, serde_json::Error)| {
+        bad(format!("line {number}: {error}; import the event files again"))
     };
-    let events: Vec<Event> = (1..).zip(lines).map(event).collect::<Result<_, _>>()?;
-    if events.len() != header.events {
-        return Err(bad(format!(
-            "{} of {} events; import the event files again",
-            events.len(),
-            header.events
-        )));
+    let (mut events, mut metrics): (Vec<Event>, Vec<Metric>) = (Vec::new(), Vec::new());
+    for (number, line) in (2..).zip(lines) {
+        if events.len() < header.events {
+            events.push(serde_json::from_slice(line).map_err(|error| wrong((number, error)))?);
+        } else {
+            metrics.push(serde_json::from_slice(line).map_err(|error| wrong((number, error)))?);
+        }
     }
-    Ok(events)
+    let there = [(events.len(), header.events, "events"), (metrics.len(), header.metrics, "metrics")];
+    match there.iter().find(|(found, said, _)| found != said) {
+        None => Ok((events, metrics)),
+        Some((found, said, what)) => {
+            Err(bad(format!("{found} of {said} {what}; import the event files again")))
+        }
+    }
 }
 
 fn header(path: &Path) -> Option<Header> {
@@ -182,7 +195,7 @@ fn header(path: &Path) -> Option<Header> {
 }
 
 /// Writes a file beside its place and renames it; its size in bytes.
-fn write(path: &Path, header: &Header, events: &[Event]) -> std::io::Result<u64> {
+fn write(path: &Path, header: &Header, events: &[Event], metrics: &[Metric]) -> std::io::Result<u64> {
     let unfinished = path.with_extension("tmp");
     let write = || {
         let mut encoder = GzEncoder::new(File::create(&unfinished)?, Compression::best());
@@ -190,6 +203,10 @@ fn write(path: &Path, header: &Header, events: &[Event]) -> std::io::Result<u64>
         for event in events {
             encoder.write_all(b"\n")?;
             serde_json::to_writer(&mut encoder, event)?;
+        }
+        for metric in metrics {
+            encoder.write_all(b"\n")?;
+            serde_json::to_writer(&mut encoder, metric)?;
         }
         let file = encoder.finish()?;
         file.sync_all()?;

@@ -13,14 +13,15 @@ fn imported() -> (crate::testing::Tree, Cache, Imported) {
 #[test]
 fn events_come_back_as_they_were_read() {
     let (tree, cache, imported) = imported();
-    assert_eq!((imported.models, imported.cpus, imported.events), (2, 3, 8));
+    assert_eq!((imported.models, imported.cpus, imported.events, imported.metrics), (2, 3, 8, 2));
     // The broken line of the index, and the bad event of three files.
     assert_eq!(imported.rejected.len(), 4);
     let cpu: CpuId = "GenuineIntel-6-55-4".parse().unwrap();
     let (path, header) = cache.find(&cpu).unwrap();
     assert_eq!((header.name.as_str(), header.version.as_str(), header.events), ("SKX", "V1.37", 4));
     let directory = Directory::open(&tree.root.path("")).unwrap();
-    assert_eq!(load(&path).unwrap(), directory.find(&cpu).unwrap().load().unwrap().events);
+    let loaded = directory.find(&cpu).unwrap().load().unwrap();
+    assert_eq!(load(&path).unwrap(), (loaded.events, loaded.metrics));
     assert!(cache.find(&"GenuineIntel-6-9A-3".parse().unwrap()).is_some());
     assert!(cache.find(&"GenuineIntel-6-55-7".parse().unwrap()).is_none());
 }
@@ -58,6 +59,22 @@ fn a_damaged_model_is_left_out_and_a_damaged_file_found() {
     encoder.finish().unwrap();
     let error = load(&path).unwrap_err().to_string();
     assert!(error.contains("1 of 2 events"), "{error}");
+    // Of a file written before there were metrics, none is missing; of one that says so, one is.
+    for (said, expected) in [("", Ok(1)), (r#","metrics":1"#, Err("0 of 1 metrics"))] {
+        let mut encoder = GzEncoder::new(File::create(&path).unwrap(), Compression::fast());
+        write!(
+            encoder,
+            r#"{{"schema_version":1,"name":"X","version":"","patterns":["x"],"events":1{said}}}"#
+        )
+        .unwrap();
+        encoder.write_all(b"\n{\"name\":\"a\"}").unwrap();
+        encoder.finish().unwrap();
+        match (load(&path), expected) {
+            (Ok((events, metrics)), Ok(count)) => assert_eq!((events.len(), metrics.len()), (count, 0)),
+            (Err(error), Err(reason)) => assert!(error.to_string().contains(reason), "{error}"),
+            (found, _) => panic!("{found:?}"),
+        }
+    }
 }
 
 #[test]

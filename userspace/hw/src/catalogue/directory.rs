@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::event::Event;
 use super::json::{self, Context, Parsed, StandardEvents};
 use super::mapfile::{self, Row};
+use super::metric::Metric;
 use super::source::Rejected;
 use super::units::CORE;
 use super::{CatalogueError, CpuId, limits};
@@ -33,6 +34,8 @@ pub struct Model {
     /// The CPUs it is for, as its rows write them.
     pub patterns: Vec<String>,
     rows: Vec<Row>,
+    /// Files of metrics, which need not be there.
+    metrics: Vec<Row>,
     base: PathBuf,
 }
 
@@ -41,6 +44,8 @@ pub struct Model {
 pub struct Loaded {
     /// Its events, one of a name for each PMU.
     pub events: Vec<Event>,
+    /// Its metrics, one of a name for each PMU.
+    pub metrics: Vec<Metric>,
     /// Entries and files left out.
     pub rejected: Vec<Rejected>,
 }
@@ -72,7 +77,9 @@ impl Directory {
         let file = base.join("mapfile.csv").display().to_string();
         let rejected = mapfile.rejected.into_iter();
         self.rejected.extend(rejected.map(|(name, reason)| Rejected { file: file.clone(), name, reason }));
-        for row in mapfile.rows.into_iter().filter(|row| is_of_events(&row.kind)) {
+        let (metrics, others): (Vec<Row>, Vec<Row>) =
+            mapfile.rows.into_iter().partition(|row| row.kind == "metrics");
+        for row in others.into_iter().filter(|row| is_of_events(&row.kind)) {
             let known = self
                 .models
                 .iter_mut()
@@ -85,7 +92,14 @@ impl Directory {
                     patterns: vec![row.pattern.clone()],
                     base: base.to_owned(),
                     rows: vec![row],
+                    metrics: Vec::new(),
                 }),
+            }
+        }
+        for row in metrics {
+            let is_of = |model: &&mut Model| model.base == base && model.patterns.contains(&row.pattern);
+            if let Some(model) = self.models.iter_mut().find(is_of) {
+                model.metrics.push(row);
             }
         }
     }
@@ -123,7 +137,7 @@ impl Directory {
     }
 }
 
-/// Tables of metrics, of bits of other events and of latencies hold no events.
+/// Tables of bits of other events and of latencies hold no events.
 fn is_of_events(kind: &str) -> bool {
     matches!(kind, "core" | "hybridcore" | "uncore" | "uncore experimental")
 }
@@ -156,7 +170,8 @@ impl Model {
     }
 
     fn files(&self) -> Vec<(&Path, &str)> {
-        self.rows.iter().map(|row| (self.base.as_path(), row.file.as_str())).collect()
+        let rows = self.rows.iter().chain(&self.metrics);
+        rows.map(|row| (self.base.as_path(), row.file.as_str())).collect()
     }
 
     /// Reads its files.
@@ -184,6 +199,13 @@ impl Model {
                     name: String::new(),
                     reason,
                 });
+            }
+        }
+        for row in &self.metrics {
+            let path = self.base.join(&row.file);
+            if path.is_file() {
+                let context = Context { pmu: core_pmu(&row.role), experimental: false };
+                loaded.add(&path, &context, &standard)?;
             }
         }
         loaded.deduplicate();
@@ -218,9 +240,18 @@ fn json_files(dir: &Path) -> Result<Vec<PathBuf>, CatalogueError> {
         fs::read_dir(dir).map_err(|source| CatalogueError::Read { path: dir.to_owned(), source })?;
     let paths = entries.flatten().map(|entry| entry.path());
     let mut files: Vec<PathBuf> =
-        paths.filter(|path| path.extension().is_some_and(|end| end == "json") && path.is_file()).collect();
+        paths.filter(|path| is_json(path) && !is_of_groups(path) && path.is_file()).collect();
     files.sort_unstable();
     Ok(files)
+}
+
+fn is_json(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "json")
+}
+
+/// The kernel's descriptions of groups of metrics.
+fn is_of_groups(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == "metricgroups.json")
 }
 
 impl Loaded {
@@ -231,17 +262,18 @@ impl Loaded {
         standard: &StandardEvents,
     ) -> Result<(), CatalogueError> {
         let bytes = limits::read(path, limits::FILE_BYTES)?;
-        let Parsed { events, rejected } = json::parse(&bytes, context, standard)
+        let Parsed { events, metrics, rejected } = json::parse(&bytes, context, standard)
             .map_err(|reason| CatalogueError::BadFile { path: path.to_owned(), reason })?;
         self.events.extend(events);
+        self.metrics.extend(metrics);
         let file = path.display().to_string();
         self.rejected.extend(rejected.into_iter().map(|(name, reason)| Rejected {
             file: file.clone(),
             name,
             reason,
         }));
-        if self.events.len() > limits::EVENTS {
-            let reason = format!("more than {} events of one CPU", limits::EVENTS);
+        if self.events.len().max(self.metrics.len()) > limits::EVENTS {
+            let reason = format!("more than {} events or metrics of one CPU", limits::EVENTS);
             return Err(CatalogueError::BadFile { path: path.to_owned(), reason });
         }
         Ok(())
@@ -251,6 +283,8 @@ impl Loaded {
     fn deduplicate(&mut self) {
         let mut seen = std::collections::HashSet::new();
         self.events.retain(|event| seen.insert((event.pmu.clone(), event.name.clone())));
+        let mut seen = std::collections::HashSet::new();
+        self.metrics.retain(|metric| seen.insert((metric.pmu.clone(), metric.name.clone())));
     }
 }
 

@@ -10,6 +10,10 @@ const CORE_JSON: &str = r#"{"Header": {"Version": "1"}, "Events": [
     {"EventName": "MEM_LOAD_RETIRED.L3_MISS", "EventCode": "0xd1", "UMask": "0x20", "Counter": "0,1,2,3", "Precise": "1"}]}"#;
 const UNCORE_JSON: &str = r#"{"Events": [
     {"Unit": "CHA", "EventName": "UNC_CHA_A", "EventCode": "0x35", "UMask": "0x1", "Counter": "0", "Filter": "na"}]}"#;
+const METRICS_JSON: &str = r#"{"Header": {}, "Metrics": [
+    {"MetricName": "L3_MPI", "Category": "MPI", "Formula": "a / b",
+     "Events": [{"Name": "MEM_LOAD_RETIRED.L3_MISS", "Alias": "a"}, {"Name": "INST_RETIRED.ANY", "Alias": "b"}]},
+    {"MetricName": "lookups", "Formula": "a", "Events": [{"Name": "UNC_CHA_A:filter1=0x1", "Alias": "a"}]}]}"#;
 const EXPERIMENTAL_JSON: &str = r#"[
     {"Unit": "CHA", "EventName": "UNC_CHA_A", "EventCode": "0x35", "UMask": "0x1", "Counter": "0", "Filter": "na"},
     {"Unit": "CHA", "EventName": "UNC_CHA_B", "EventCode": "0x36", "UMask": "0x1", "Counter": "0", "Filter": "na"}]"#;
@@ -34,6 +38,7 @@ pub fn intel_layout() -> Tree {
         ("SKX/events/skylakex_core.json", &format!("\u{feff}{CORE_JSON}")),
         ("SKX/events/skylakex_uncore.json", UNCORE_JSON),
         ("SKX/events/skylakex_uncore_experimental.json", EXPERIMENTAL_JSON),
+        ("SKX/metrics/skylakex_metrics.json", METRICS_JSON),
         ("ADL/events/gracemont_core.json", CORE_JSON),
         ("ADL/events/goldencove_core.json", CORE_JSON),
     ])
@@ -47,7 +52,11 @@ fn kernel_layout() -> Tree {
         ),
         ("x86/amdzen3/core.json", r#"[{"EventName": "ex_ret_instr", "EventCode": "0xc0"}]"#),
         ("x86/amdzen3/cache.json", r#"[{"EventName": "l3_lookup", "EventCode": "0x04", "Unit": "L3PMC"}]"#),
-        ("x86/amdzen3/recommended.json", r#"[{"MetricName": "ipc", "MetricExpr": "1"}]"#),
+        (
+            "x86/amdzen3/recommended.json",
+            r#"[{"MetricName": "l3_rate", "MetricExpr": "l3_lookup / ex_ret_instr", "MetricGroup": "L3"}]"#,
+        ),
+        ("x86/amdzen3/metricgroups.json", r#"{"L3": "All about it"}"#),
         (
             "arm64/mapfile.csv",
             "#Family-model,Version,Filename,EventType\n0x00000000410fd0c0,v1,arm/neoverse-n1,core\n",
@@ -90,6 +99,24 @@ fn intels_layout_gives_the_events_of_the_right_stepping() {
 }
 
 #[test]
+fn metrics_are_read_where_their_files_are() {
+    let tree = intel_layout();
+    let loaded = load(&tree, "GenuineIntel-6-55-4").unwrap();
+    let counted: Vec<_> =
+        loaded.metrics.iter().map(|metric| metric.counted(&loaded.events, &loaded.metrics).events).collect();
+    assert_eq!(counted, [vec![0, 1], vec![2]]);
+    assert_eq!(
+        (loaded.metrics[0].name.as_str(), loaded.metrics[0].groups.as_slice()),
+        ("l3_mpi", &["MPI".to_owned()][..])
+    );
+    assert!(loaded.rejected.iter().all(|rejected| rejected.name == "bad"), "{:?}", loaded.rejected);
+    let without = intel_layout();
+    fs::remove_file(without.root.path("SKX/metrics/skylakex_metrics.json")).unwrap();
+    let loaded = load(&without, "GenuineIntel-6-55-4").unwrap();
+    assert!(loaded.metrics.is_empty() && loaded.rejected.len() == 1);
+}
+
+#[test]
 fn hybrid_cores_have_pmus_of_their_own_and_alike_models_are_one() {
     let tree = intel_layout();
     let loaded = load(&tree, "GenuineIntel-6-97").unwrap();
@@ -106,6 +133,7 @@ fn the_kernels_layout_gives_amd_and_arm() {
     let amd = load(&tree, "AuthenticAMD-25-11-1").unwrap();
     let names: Vec<_> = amd.events.iter().map(|event| (event.name.as_str(), event.pmu.as_str())).collect();
     assert_eq!(names, [("l3_lookup", "amd_l3"), ("ex_ret_instr", "cpu")]);
+    assert_eq!(amd.metrics[0].counted(&amd.events, &amd.metrics).events, [0, 1]);
     let arm = load(&tree, "0x00000000413fd0c1").unwrap();
     assert_eq!(
         (arm.events[0].name.as_str(), arm.events[0].encoding().as_str()),

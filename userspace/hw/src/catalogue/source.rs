@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::cache::{self, Cache};
 use super::directory::Directory;
 use super::event::Event;
+use super::metric::Metric;
 use super::{CatalogueError, CpuId};
 
 /// The events of one CPU.
@@ -18,6 +19,8 @@ pub struct Catalogue {
     pub source: String,
     /// The events.
     pub events: Vec<Event>,
+    /// What is computed of them, where the source says.
+    pub metrics: Vec<Metric>,
     /// Entries left out, and why.
     pub rejected: Vec<Rejected>,
 }
@@ -63,21 +66,28 @@ impl Sources {
     /// # Errors
     /// [`CatalogueError::UnknownCpu`] where none does; those of reading files.
     pub fn load(&self, cpu: &CpuId) -> Result<Catalogue, CatalogueError> {
-        let catalogue = |source, events, rejected| Catalogue { cpu: cpu.clone(), source, events, rejected };
+        let catalogue = |source, events, metrics, rejected| Catalogue {
+            cpu: cpu.clone(),
+            source,
+            events,
+            metrics,
+            rejected,
+        };
         if let Some(directory) = &self.directory
             && let Some(model) = directory.find(cpu)
         {
             let source = format!("{} {} of {}", model.name, model.version, directory.path().display());
             let loaded = model.load()?;
-            return Ok(catalogue(source, loaded.events, loaded.rejected));
+            return Ok(catalogue(source, loaded.events, loaded.metrics, loaded.rejected));
         }
         if let Some((path, header)) = self.cache.find(cpu) {
             let source = format!("imported: {} {}", header.name, header.version);
-            return Ok(catalogue(source, cache::load(&path)?, Vec::new()));
+            let (events, metrics) = cache::load(&path)?;
+            return Ok(catalogue(source, events, metrics, Vec::new()));
         }
         #[cfg(all(target_arch = "x86_64", feature = "intel-tables"))]
         if let Some(events) = super::tables::load(cpu) {
-            return Ok(catalogue(TABLES.to_owned(), events, Vec::new()));
+            return Ok(catalogue(TABLES.to_owned(), events, Vec::new(), Vec::new()));
         }
         Err(self.unknown(cpu))
     }
@@ -106,7 +116,7 @@ impl Sources {
         }
         for (path, header) in self.cache.headers() {
             let source = format!("imported: {} {}", header.name, header.version);
-            take(header.patterns.join(" "), &source, cache::load(&path));
+            take(header.patterns.join(" "), &source, cache::load(&path).map(|(events, _)| events));
         }
         #[cfg(all(target_arch = "x86_64", feature = "intel-tables"))]
         for cpu in super::tables::cpus() {

@@ -16,6 +16,7 @@ fn a_directory_goes_before_the_cache_and_both_before_the_tables() {
     assert_eq!((given.events.len(), given.rejected.len()), (4, 1));
     let found = Sources::open(None, cache.clone()).unwrap().load(&cpu).unwrap();
     assert_eq!((found.source.as_str(), found.events), ("imported: SKX V1.37", given.events));
+    assert!(given.metrics.len() == 2 && found.metrics == given.metrics);
     // A directory that does not know the CPU is passed over.
     let other: CpuId = "GenuineIntel-6-3F".parse().unwrap();
     let older = Sources::open(Some(&top), cache).unwrap().load(&other);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use waytrace_hw::catalogue::constraints::Setup;
 use waytrace_hw::catalogue::{
-    Cache, CatalogueError, CpuId, Event, Glob, Known, Rejected, Sources, machine_events,
+    Cache, CatalogueError, CpuId, Event, Glob, Known, Metric, Rejected, Sources, machine_events,
 };
 use waytrace_hw::{Machine, Root};
 
@@ -72,6 +72,18 @@ impl Only {
     }
 }
 
+impl Only {
+    /// Leaves the metrics whose name, or one of whose groups, is asked for.
+    pub fn retain_metrics(&self, metrics: &mut Vec<Metric>) {
+        if let Some(glob) = self.filter.as_deref().map(Glob::new) {
+            let is = |metric: &Metric| {
+                glob.matches(&metric.name) || metric.groups.iter().any(|group| glob.matches(group))
+            };
+            metrics.retain(is);
+        }
+    }
+}
+
 /// Events, and what is to be said about them.
 #[derive(Debug)]
 pub struct Gathered {
@@ -83,6 +95,8 @@ pub struct Gathered {
     pub sources: Vec<String>,
     /// The events.
     pub events: Vec<Event>,
+    /// What is computed of them, where a source says.
+    pub metrics: Vec<Metric>,
     /// What is missing, and why.
     pub missing: Vec<String>,
     /// Entries that could not be used.
@@ -99,6 +113,7 @@ pub fn gather(from: &From) -> Result<Gathered, CatalogueError> {
             machine: None,
             sources: vec![catalogue.source],
             events: catalogue.events,
+            metrics: catalogue.metrics,
             missing: Vec::new(),
             rejected: catalogue.rejected,
         });
@@ -109,6 +124,7 @@ pub fn gather(from: &From) -> Result<Gathered, CatalogueError> {
         machine: None,
         sources: Vec::new(),
         events: Vec::new(),
+        metrics: Vec::new(),
         missing: Vec::new(),
         rejected: Vec::new(),
     };
@@ -117,6 +133,7 @@ pub fn gather(from: &From) -> Result<Gathered, CatalogueError> {
         Ok(catalogue) => {
             gathered.sources.push(catalogue.source);
             gathered.events = catalogue.events;
+            gathered.metrics = catalogue.metrics;
             gathered.rejected = catalogue.rejected;
         }
         Err(error @ CatalogueError::UnknownCpu { .. }) if from.sources.catalogue.is_some() => {

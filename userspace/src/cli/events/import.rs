@@ -59,8 +59,9 @@ pub fn run(args: &Args) -> Outcome {
         print_json(&Report { schema_version: SCHEMA_VERSION, path, imported: &imported })?;
     } else {
         print(&format!(
-            "{} events of {} CPU models ({} ids) imported into {path}, {}\n",
+            "{} events and {} metrics of {} CPU models ({} ids) imported into {path}, {}\n",
             imported.events,
+            imported.metrics,
             imported.models,
             imported.cpus,
             format_bytes(imported.size_bytes as f64)

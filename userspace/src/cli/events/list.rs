@@ -9,6 +9,7 @@ use super::super::Outcome;
 use super::super::output::{print, print_json, say, terminal_columns};
 use super::super::table::{Table, left};
 use super::gather::{From, Gathered, Only, gather};
+use super::metrics;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -17,6 +18,9 @@ pub struct Args {
     from: From,
     #[command(flatten)]
     only: Only,
+    /// List metrics instead: what is computed of which events.
+    #[arg(long)]
+    metrics: bool,
     /// Print everything known about each event as one JSON object.
     #[arg(long)]
     json: bool,
@@ -49,6 +53,9 @@ struct Row<'a> {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let mut gathered = gather(&args.from)?;
+    if args.metrics {
+        return metrics::run(&gathered, &args.only, args.json);
+    }
     let all = gathered.events.len();
     args.only.retain(&mut gathered.events);
     gathered.complain();

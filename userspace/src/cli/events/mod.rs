@@ -7,6 +7,7 @@ mod gather;
 mod import;
 mod list;
 mod measure;
+mod metrics;
 mod pair;
 mod plan;
 mod rank;

@@ -8,8 +8,10 @@ use serde_json::{Deserializer, Map, Value};
 
 use super::super::event::Event;
 use super::super::limits::{self, clean};
+use super::super::metric::Metric;
 use super::entry::{Context, event};
 use super::fields::Entry;
+use super::metric::metric;
 
 /// Arm's standard events by lower-case name, which files of single CPUs refer to with `ArmStdEvent`.
 pub type StandardEvents = HashMap<String, Map<String, Value>>;
@@ -19,6 +21,8 @@ pub type StandardEvents = HashMap<String, Map<String, Value>>;
 pub struct Parsed {
     /// Its events, in order.
     pub events: Vec<Event>,
+    /// Its metrics, in order.
+    pub metrics: Vec<Metric>,
     /// Entries that cannot be used, by name, and why.
     pub rejected: Vec<(String, String)>,
 }
@@ -39,7 +43,10 @@ pub fn parse(bytes: &[u8], context: &Context, standard: &StandardEvents) -> Resu
         };
         match event(&Entry(&entry), context) {
             Ok(Some(event)) => parsed.events.push(event),
-            Ok(None) => {}
+            Ok(None) => match metric(&Entry(&entry), context) {
+                Ok(found) => parsed.metrics.extend(found),
+                Err(rejected) => parsed.reject(rejected),
+            },
             Err(rejected) => parsed.reject(rejected),
         }
     })?;
@@ -98,7 +105,7 @@ fn each(bytes: &[u8], take: Take<'_>) -> Result<(), String> {
 
 type Take<'a> = &'a mut dyn FnMut(usize, Value);
 
-/// The top of a file: the list, or an object with the list in `Events`.
+/// The top of a file: the list, or an object with the list in `Events`, or `Metrics`.
 struct Top<'a> {
     take: Take<'a>,
     count: &'a mut usize,
@@ -126,14 +133,14 @@ impl<'de> Visitor<'de> for Top<'_> {
         let Top { take, count } = self;
         let mut found = false;
         while let Some(key) = fields.next_key::<String>()? {
-            if key == "Events" {
+            if key == "Events" || key == "Metrics" {
                 fields.next_value_seed(Seed(Top { take: &mut *take, count: &mut *count }))?;
                 found = true;
             } else {
                 fields.next_value::<IgnoredAny>()?;
             }
         }
-        if found { Ok(()) } else { Err(A::Error::custom("no list `Events` in it")) }
+        if found { Ok(()) } else { Err(A::Error::custom("no list `Events` or `Metrics` in it")) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod problem;
 mod text;
+mod together;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,11 +10,11 @@ use std::time::Instant;
 use anyhow::{anyhow, bail};
 use serde::Serialize;
 use waytrace_analysis::packing::{self, Counter, Plan, Problem, pack, validate};
-use waytrace_hw::catalogue::{Event, Glob};
+use waytrace_hw::catalogue::Event;
 use waytrace_model::units::parse_duration_ns;
 
 use super::super::Outcome;
-use super::super::output::{print, print_json};
+use super::super::output::{plain, print, print_json, say};
 use super::gather::{From, Only, gather};
 
 /// Arguments.
@@ -23,7 +24,8 @@ pub struct Args {
     from: From,
     #[command(flatten)]
     only: Only,
-    /// Count the events of this comma-separated list of names or patterns in one run; may be repeated.
+    /// Count these in one run: a comma-separated list of events, patterns and metrics, or a group of metrics, of which each is
+    /// counted in one run; may be repeated.
     #[arg(long, value_name = "GROUP")]
     keep_together: Vec<String>,
     /// Plan for SMT switched on or off, which may change how many counters a core has [default: as here; on for --cpu].
@@ -67,8 +69,23 @@ struct Report {
     runs: Vec<Run>,
     units: Vec<UnitRow>,
     unplaceable: Vec<Unplaceable>,
+    /// Events counted in a further run, because of what they are kept together with there.
+    counted_again: usize,
+    /// Sets that were to be kept together, with the run that counts them.
+    together: Vec<Together>,
     /// Sets to keep together that no run can count.
     separated: Vec<String>,
+    /// The same with the reason.
+    not_together: Vec<Unplaceable>,
+}
+
+#[derive(Debug, Serialize)]
+struct Together {
+    /// The list as given, or the metric.
+    name: String,
+    /// From 1.
+    run: usize,
+    events: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -118,9 +135,13 @@ pub fn run(args: &Args) -> Outcome {
     let mut setup = gathered.setup();
     setup.smt_off = args.smt.map_or(setup.smt_off, |smt| smt == Smt::Off);
     setup.nmi_watchdog |= args.nmi_watchdog;
-    let together = sets(&args.keep_together, &gathered.events)?;
     let began = Instant::now();
-    let problem = problem::pose(&gathered.events, together, setup);
+    let mut problem = problem::pose(&gathered.events, Vec::new(), setup);
+    let known = gathered.events.len();
+    let kept = together::keep(&args.keep_together, &mut gathered.events, &gathered.metrics, &problem)?;
+    if !kept.sets.is_empty() {
+        problem = problem::pose(&gathered.events, kept.sets.clone(), setup);
+    }
     let plan = pack(&problem).map_err(|error| anyhow!("planning: {error}"))?;
     let planning_time_ms = began.elapsed().as_secs_f64() * 1e3;
     if let Some(fault) = validate::faults(&problem, &plan).first() {
@@ -131,8 +152,8 @@ pub fn run(args: &Args) -> Outcome {
     report.source = gathered.sources.join(" and ");
     report.planning_time_ms = planning_time_ms;
     report.run_time_ns = args.run_time;
-    report.separated =
-        plan.separated.iter().filter_map(|set| args.keep_together.get(*set).cloned()).collect();
+    report.events = known;
+    keep_account(&mut report, &kept, &plan, &gathered.events);
     if args.json {
         print_json(&report)?;
     } else {
@@ -146,27 +167,34 @@ fn leave_out_what_no_plan_helps(events: &mut Vec<Event>) {
     events.retain(|event| event.pmu != "breakpoint");
 }
 
-/// The events of each set, by name.
-fn sets(groups: &[String], events: &[Event]) -> anyhow::Result<Vec<Vec<usize>>> {
-    let set = |group: &String| {
-        let mut set = Vec::new();
-        for name in group.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            let glob = Glob::new(name);
-            let is_pattern = name.contains(['*', '?']);
-            let is = |event: &Event| {
-                event.name.eq_ignore_ascii_case(name) || (is_pattern && glob.matches(&event.name))
-            };
-            let before = set.len();
-            set.extend(events.iter().enumerate().filter(|(_, event)| is(event)).map(|(at, _)| at));
-            if set.len() == before {
-                bail!(
-                    "--keep-together {group}: no event `{name}` among those planned for; `waytrace events list` shows their names"
-                );
-            }
-        }
-        Ok(set)
+/// What came of `--keep-together`.
+fn keep_account(report: &mut Report, kept: &together::Kept, plan: &Plan, events: &[Event]) {
+    let run_of = |item: usize| {
+        let counts = |run: &packing::Run| {
+            run.groups.iter().flat_map(|group| &group.placed).any(|placed| placed.item == item)
+        };
+        plan.runs.iter().position(counts).map(|run| run + 1)
     };
-    groups.iter().map(set).collect()
+    let name = |place: &usize| events.get(*place).map(|event| event.name.clone());
+    report.counted_again = kept.again;
+    for (wanted, set) in &kept.wanted {
+        let run = kept.sets.get(*set).and_then(|set| set.first()).and_then(|item| run_of(*item));
+        match run.filter(|_| !plan.separated.contains(set)) {
+            Some(run) => report.together.push(Together {
+                name: wanted.name.clone(),
+                run,
+                events: wanted.events.iter().filter_map(name).collect(),
+            }),
+            None => report.separated.push(wanted.name.clone()),
+        }
+    }
+    for (name, reason) in &kept.apart {
+        report.separated.push(name.clone());
+        report.not_together.push(Unplaceable { name: name.clone(), reason: reason.clone() });
+    }
+    for altered in kept.altered.iter().take(EXAMPLES) {
+        say(&format!("{} is planned without its further terms", plain(altered)));
+    }
 }
 
 fn report(problem: &Problem, plan: &Plan) -> Report {
@@ -206,6 +234,9 @@ fn report(problem: &Problem, plan: &Plan) -> Report {
         runs: plan.runs.iter().map(|run| Run { groups: run.groups.iter().map(group).collect() }).collect(),
         units: plan.units.iter().enumerate().map(row).collect(),
         unplaceable: plan.unplaceable.iter().map(unplaceable).collect(),
+        counted_again: 0,
+        together: Vec::new(),
         separated: Vec::new(),
+        not_together: Vec::new(),
     }
 }

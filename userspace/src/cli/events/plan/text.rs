@@ -2,6 +2,7 @@
 
 use waytrace_model::units::format_ns;
 
+use super::super::super::output::plain;
 use super::super::super::table::{Table, left, right};
 use super::{Group, Placed, Report, Run};
 
@@ -16,8 +17,16 @@ pub fn render(report: &Report, with_runs: bool) -> String {
         let all_ns = once_ns as f64 * runs as f64;
         text += &format!("{runs} {noun} of {} take {}\n", format_ns(once_ns as f64), format_ns(all_ns));
     }
+    if report.counted_again > 0 {
+        text += &format!("{} counted again beside what they are kept together with\n", report.counted_again);
+    }
+    for set in &report.together {
+        text += &format!("run {} has {} together: {}\n", set.run, plain(&set.name), set.events.join(", "));
+    }
     for set in &report.separated {
-        text += &format!("cannot be counted in one run, so they are not: {set}\n");
+        let reason = report.not_together.iter().find(|one| one.name == *set).map(|one| one.reason.as_str());
+        let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+        text += &format!("cannot be counted in one run, so they are not: {}{}\n", plain(set), plain(&reason));
     }
     let columns = [right("EVENTS"), right("RUNS"), right("BOUND"), left("WHY NOT FEWER")];
     let mut table = Table::new(std::iter::once(left("PMU")).chain(columns).collect());
