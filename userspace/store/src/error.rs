@@ -135,11 +135,13 @@ pub enum StoreError {
         /// The runs there are, as a sentence.
         candidates: String,
     },
-    /// Several runs fit the selector.
-    #[error("`{selector}` fits several runs in {path}: {candidates}; write more of the name, or the id")]
+    /// Several runs or measurements fit the selector.
+    #[error("`{selector}` fits several {what}s in {path}: {candidates}; write more of the name, or the id")]
     Ambiguous {
         /// The database.
         path: PathBuf,
+        /// `run` or `measurement`.
+        what: &'static str,
         /// What was asked for.
         selector: String,
         /// Those that fit.

@@ -1,5 +1,6 @@
-//! Run selectors: an id, a name, `last`, `last~N` (N before the last), or the beginning of exactly one name.
+//! Selectors of runs and measurements: an id, a name, `last`, `last~N` (N before the last), or the beginning of exactly one name.
 
+use rusqlite::{Connection, Params};
 use waytrace_model::units::format_count;
 
 use crate::error::{OnPath, Result, StoreError};
@@ -15,67 +16,86 @@ impl Store {
     /// [`StoreError::NoSuchRun`] and [`StoreError::Ambiguous`] list the candidates; or the failure of reading.
     pub fn find(&self, selector: &str) -> Result<RunId> {
         let selector = selector.trim();
-        if let Some(back) = steps_back(selector) {
-            return self.nth_newest(back)?.ok_or_else(|| self.no_such_run(selector));
-        }
-        if let Ok(id) = selector.parse::<i64>() {
-            let found = self.ids("SELECT id FROM run WHERE id = ?1 ORDER BY id", [id])?;
-            return found.first().copied().ok_or_else(|| self.no_such_run(selector));
-        }
-        let exact = self.ids("SELECT id FROM run WHERE name = ?1 ORDER BY id", [selector])?;
-        if let Some(id) = exact.first() {
-            return Ok(*id);
-        }
-        const PREFIXED: &str =
-            "SELECT id FROM run WHERE substr(name, 1, length(?1)) = ?1 AND ?1 <> '' ORDER BY id DESC";
-        match self.ids(PREFIXED, [selector])?.as_slice() {
+        match fitting(&self.connection, "run", selector).on(&self.path)?.as_slice() {
             [] => Err(self.no_such_run(selector)),
-            [id] => Ok(*id),
-            several => Err(StoreError::Ambiguous {
-                path: self.path.clone(),
-                selector: selector.to_owned(),
-                candidates: self.names_of(several)?,
-            }),
+            [id] => Ok(RunId(*id)),
+            several => Err(self.ambiguous(&self.connection, "run", selector, several)?),
         }
+    }
+
+    /// The error for a selector that fits several of a table.
+    pub(crate) fn ambiguous(
+        &self,
+        connection: &Connection,
+        table: &'static str,
+        selector: &str,
+        several: &[i64],
+    ) -> Result<StoreError> {
+        Ok(StoreError::Ambiguous {
+            path: self.path.clone(),
+            what: table,
+            selector: selector.to_owned(),
+            candidates: names_of(connection, table, several).on(&self.path)?,
+        })
     }
 
     /// The error for a selector that fits nothing, with the newest runs as candidates.
     pub(crate) fn no_such_run(&self, selector: &str) -> StoreError {
-        let newest = self.ids("SELECT id FROM run ORDER BY id DESC", []);
-        let candidates = match newest.and_then(|ids| Ok((ids.len(), self.names_of(&ids)?))) {
+        let candidates = match there_are(&self.connection, "run").on(&self.path) {
             Err(error) => return error,
-            Ok((0, _)) => "it holds no runs yet; `waytrace profile` records one".to_owned(),
-            Ok((_, names)) => format!("there are: {names}"),
+            Ok(None) => "it holds no runs yet; `waytrace profile` records one".to_owned(),
+            Ok(Some(names)) => names,
         };
         StoreError::NoSuchRun { path: self.path.clone(), selector: selector.to_owned(), candidates }
     }
+}
 
-    fn nth_newest(&self, back: u32) -> Result<Option<RunId>> {
-        let ids = self.ids("SELECT id FROM run ORDER BY id DESC LIMIT 1 OFFSET ?1", [back])?;
-        Ok(ids.first().copied())
+/// Ids of what a selector fits in a table of ours with an `id` and a `name`: none, one, or several whose names begin so.
+pub(crate) fn fitting(
+    connection: &Connection,
+    table: &'static str,
+    selector: &str,
+) -> rusqlite::Result<Vec<i64>> {
+    let all = |condition: &str| format!("SELECT id FROM {table} {condition}");
+    if let Some(back) = steps_back(selector) {
+        return ids(connection, &all("ORDER BY id DESC LIMIT 1 OFFSET ?1"), [back]);
     }
+    if let Ok(id) = selector.parse::<i64>() {
+        return ids(connection, &all("WHERE id = ?1"), [id]);
+    }
+    let exact = ids(connection, &all("WHERE name = ?1 ORDER BY id LIMIT 1"), [selector])?;
+    if !exact.is_empty() {
+        return Ok(exact);
+    }
+    let prefixed = all("WHERE substr(name, 1, length(?1)) = ?1 AND ?1 <> '' ORDER BY id DESC");
+    ids(connection, &prefixed, [selector])
+}
 
-    fn ids(&self, sql: &str, params: impl rusqlite::Params) -> Result<Vec<RunId>> {
-        let mut statement = self.connection.prepare_cached(sql).on(&self.path)?;
-        let rows = statement.query_map(params, |row| row.get(0).map(RunId)).on(&self.path)?;
-        rows.collect::<rusqlite::Result<_>>().on(&self.path)
+/// `there are: …`, the newest first; `None` of an empty table.
+pub(crate) fn there_are(connection: &Connection, table: &'static str) -> rusqlite::Result<Option<String>> {
+    let newest = ids(connection, &format!("SELECT id FROM {table} ORDER BY id DESC"), [])?;
+    if newest.is_empty() {
+        return Ok(None);
     }
+    Ok(Some(format!("there are: {}", names_of(connection, table, &newest)?)))
+}
 
-    fn names_of(&self, ids: &[RunId]) -> Result<String> {
-        let mut names = Vec::new();
-        for id in ids.iter().take(CANDIDATES) {
-            let name: String = self
-                .connection
-                .query_row("SELECT name FROM run WHERE id = ?1", [id.0], |row| row.get(0))
-                .on(&self.path)?;
-            names.push(format!("{name} (id {id})"));
-        }
-        let rest = ids.len().saturating_sub(CANDIDATES);
-        if rest > 0 {
-            names.push(format!("and {} more", format_count(rest as f64)));
-        }
-        Ok(names.join(", "))
+fn ids(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Vec<i64>> {
+    connection.prepare_cached(sql)?.query_map(params, |row| row.get(0))?.collect()
+}
+
+fn names_of(connection: &Connection, table: &'static str, ids: &[i64]) -> rusqlite::Result<String> {
+    let mut names = Vec::new();
+    let mut named = connection.prepare_cached(&format!("SELECT name FROM {table} WHERE id = ?1"))?;
+    for id in ids.iter().take(CANDIDATES) {
+        let name: String = named.query_row([id], |row| row.get(0))?;
+        names.push(format!("{name} (id {id})"));
     }
+    let rest = ids.len().saturating_sub(CANDIDATES);
+    if rest > 0 {
+        names.push(format!("and {} more", format_count(rest as f64)));
+    }
+    Ok(names.join(", "))
 }
 
 /// `last` is 0 steps back, `last~2` two.

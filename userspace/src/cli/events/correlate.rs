@@ -19,7 +19,8 @@ use super::aggregate::series::{Lined, Over, Silent, line_up};
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-RUN is a measurement's name or id, `last`, or a file ending in .csv: results of `aggregate` or of gz/autoperf.
+RUN is a measurement's id, its name or the beginning of one, `last`, `last~1` for the one before, or a file ending in .csv:
+results of `aggregate` or of gz/autoperf.
 Events measured in different executions are compared interval by interval, as if these had been the same; of a
 living process only those measured at once are.
 
@@ -79,9 +80,9 @@ struct Report {
     schema_version: u32,
     run: String,
     method: Method,
-    /// Intervals that any event was measured in.
     /// Whether rates are those of the target's usual pace.
     normalised: bool,
+    /// Intervals that any event was measured in.
     intervals: usize,
     /// In the order of the matrix, alike ones side by side.
     events: Vec<String>,
@@ -135,8 +136,8 @@ pub fn run(args: &Args) -> Outcome {
         schema_version: SCHEMA_VERSION,
         run: measurement.name,
         method: args.method,
-        intervals: lined.times.len(),
         normalised: args.selection.normalised,
+        intervals: lined.times.len(),
         events: order.iter().filter_map(name).collect(),
         left_out: silent,
         pairs,

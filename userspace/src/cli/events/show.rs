@@ -21,7 +21,8 @@ use super::gather::{From, gather};
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-RUN is a measurement's name or id, `last`, or a file ending in .csv: results of `aggregate` or of gz/autoperf.
+RUN is a measurement's id, its name or the beginning of one, `last`, `last~1` for the one before, or a file ending in .csv:
+results of `aggregate` or of gz/autoperf.
 
 Examples:
   waytrace events show page-faults                a line per repetition, in the terminal

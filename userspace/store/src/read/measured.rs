@@ -1,6 +1,6 @@
 //! Reading measurements back: the whole of one, or its epochs one by one, of which each may be large.
 
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, Row};
 use serde::{Deserialize, Serialize};
 use waytrace_model::measured::{
     Epoch, EpochEnd, EventCount, MeasurementHeader, Quarantined, Slot, SlotCount,
@@ -8,6 +8,7 @@ use waytrace_model::measured::{
 
 use crate::codec::{json, quantity};
 use crate::error::{OnPath, Result, StoreError};
+use crate::select::{fitting, there_are};
 use crate::store::Store;
 
 /// A measurement's id: unique in its database, from 1, never used again.
@@ -29,23 +30,22 @@ pub struct Measurement {
 }
 
 impl Store {
-    /// The measurement of this name or id, or with `last` the newest.
+    /// The measurement that `selector` means, as [`Store::find`] has it of runs.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchMeasurement`] lists those there are; or the failure of reading.
+    /// [`StoreError::NoSuchMeasurement`] and [`StoreError::Ambiguous`] list the candidates; or the failure of reading.
     pub fn measurement(&self, selector: &str) -> Result<Measurement> {
         let snapshot = self.snapshot()?;
-        match load(&snapshot, selector).on(&self.path)? {
-            Some(measurement) => Ok(measurement),
-            None => {
-                let names = names(&snapshot).on(&self.path)?;
-                let candidates = match names.as_slice() {
-                    [] => "it holds none yet; `waytrace events measure` makes one".to_owned(),
-                    names => format!("there are: {}", names.join(", ")),
-                };
+        let selector = selector.trim();
+        match fitting(&snapshot, TABLE, selector).on(&self.path)?.as_slice() {
+            [] => {
+                let names = there_are(&snapshot, TABLE).on(&self.path)?;
+                let none = || "it holds none yet; `waytrace events measure` makes one".to_owned();
                 let (path, name) = (self.path.clone(), selector.to_owned());
-                Err(StoreError::NoSuchMeasurement { path, name, candidates })
+                Err(StoreError::NoSuchMeasurement { path, name, candidates: names.unwrap_or_else(none) })
             }
+            [id] => load(&snapshot, MeasurementId(*id)).on(&self.path),
+            several => Err(self.ambiguous(&snapshot, TABLE, selector, several)?),
         }
     }
 
@@ -59,12 +59,10 @@ impl Store {
     }
 }
 
-fn load(connection: &Connection, selector: &str) -> rusqlite::Result<Option<Measurement>> {
-    const NAMED: &str = "SELECT * FROM measurement WHERE name = ?1 OR CAST(id AS TEXT) = ?1 OR ?1 = 'last'
-                         ORDER BY id DESC LIMIT 1";
-    let found =
-        connection.query_row(NAMED, [selector], |row| Ok((MeasurementId(row.get("id")?), header(row)?)));
-    let Some((id, header)) = found.optional()? else { return Ok(None) };
+const TABLE: &str = "measurement";
+
+fn load(connection: &Connection, id: MeasurementId) -> rusqlite::Result<Measurement> {
+    let header = connection.query_row("SELECT * FROM measurement WHERE id = ?1", [id.0], header)?;
     let mut refused = connection.prepare_cached(
         "SELECT event, quarantined FROM measured_event
          WHERE measurement_id = ?1 AND quarantined IS NOT NULL ORDER BY event",
@@ -78,7 +76,7 @@ fn load(connection: &Connection, selector: &str) -> rusqlite::Result<Option<Meas
     let epochs = stored
         .query_map([id.0], |row| Ok((quantity(row, 0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    Ok(Some(Measurement { id, header, quarantined, epochs }))
+    Ok(Measurement { id, header, quarantined, epochs })
 }
 
 fn header(row: &Row<'_>) -> rusqlite::Result<MeasurementHeader> {
@@ -153,9 +151,4 @@ fn count(row: &Row<'_>) -> rusqlite::Result<EventCount> {
         time_enabled_ns: quantity(row, "time_enabled_ns")?,
         time_running_ns: quantity(row, "time_running_ns")?,
     })
-}
-
-fn names(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    let mut statement = connection.prepare_cached("SELECT name FROM measurement ORDER BY id DESC LIMIT 8")?;
-    statement.query_map([], |row| row.get(0))?.collect()
 }

@@ -95,7 +95,16 @@ fn names_are_made_and_taken_once() {
         "{taken}"
     );
     let unknown = store.measurement("x").unwrap_err().to_string();
-    assert!(unknown.contains("sle_ep-2, sle_ep-1"), "{unknown}");
+    assert!(unknown.contains("sle_ep-2 (id 2), sle_ep-1 (id 1)"), "{unknown}");
+    let named = |selector: &str| store.measurement(selector).map(|found| found.header.name);
+    assert_eq!(named("last~1").unwrap(), "sle_ep-1");
+    assert_eq!((named("1").unwrap(), named(" sle_ep-1 ").unwrap()), ("sle_ep-1".into(), "sle_ep-1".into()));
+    assert!(matches!(named("last~2"), Err(StoreError::NoSuchMeasurement { .. })));
+    let several = named("sle").unwrap_err().to_string();
+    assert!(
+        several.contains("fits several measurements") && several.contains("sle_ep-1 (id 1)"),
+        "{several}"
+    );
     let epoch = epoch(0, 1);
     let id = store.measurement("last").unwrap().id;
     store.add_epoch(id, &epoch, &[]).unwrap();
