@@ -272,10 +272,8 @@ fn a_known_shift_is_told_from_chance() {
     assert_eq!(fs::read_to_string(&csv).unwrap().lines().count(), 1 + rows.len());
 }
 
-/// Four general counters: of six events on a list the first that fit are taken, though two of them can be on one only.
-#[test]
-fn the_best_of_a_list_that_fit_one_run_are_taken() {
-    let dir = TempDir::new().unwrap();
+/// Four general counters, and six events of which two can be on the first only.
+fn catalogue(dir: &TempDir) -> PathBuf {
     let top = dir.path().join("events");
     fs::create_dir(&top).unwrap();
     fs::write(
@@ -291,6 +289,53 @@ fn the_best_of_a_list_that_fit_one_run_are_taken() {
             .map(|(name, counter)| event(name, counter))
             .into();
     fs::write(top.join("core.json"), format!("[{}]", all.join(","))).unwrap();
+    top
+}
+
+/// Three repetitions of each of four runs in two classes: A tells them apart and C as A does, up to scale; D does by itself, and B has
+/// D's noise with less between the classes; E is A's noise, and F always the same.
+#[test]
+fn labelled_runs_are_told_apart_by_one_run_of_events() {
+    let dir = TempDir::new().unwrap();
+    let top = catalogue(&dir);
+    let mut labels = "class,run\n".to_owned();
+    for (run, class) in ["calm", "busy", "calm", "busy"].iter().enumerate() {
+        let mut text = "EVENT_NAME,INDEX,TIME,CPU,UNIT,SAMPLE_VALUE,REPETITION\n".to_owned();
+        for repetition in 0..3 {
+            let shift = if *class == "busy" { 90 } else { 0 };
+            let (one, two) = ([0, 8, 4][repetition] + run, [5, 5, 0][repetition] + 2 * (run / 2));
+            let values = [
+                ("A", shift + one),
+                ("B", shift / 5 + two),
+                ("C", 1000 - 2 * (shift + one)),
+                ("D", shift / 2 + two),
+                ("E", one),
+                ("F", 7),
+            ];
+            for (event, value) in values {
+                writeln!(text, "{event},0,0.25,0,cpu,{value},{}", repetition + 1).unwrap();
+            }
+        }
+        let path = dir.path().join(format!("{run}.csv"));
+        fs::write(&path, text).unwrap();
+        writeln!(labels, "{class},{}", arg(&path)).unwrap();
+    }
+    let file = dir.path().join("labels.csv");
+    fs::write(&file, labels).unwrap();
+    let own = ["rank", "--labels", arg(&file), "--cpu", "TestVendor-6-1", "--catalogue", arg(&top)];
+    let ranked = events(&[&own[..], &["--cache", "/nonexistent", "--json"]].concat()).json();
+    let names: Vec<_> = list(&ranked, "events").iter().map(|row| row["name"].as_str().unwrap()).collect();
+    assert!(names == ["a", "d"] || names == ["c", "d"], "{ranked:#}");
+    assert!(list(&ranked, "events").iter().all(|row| row["auc"] == 1.0 && row["q"].as_f64().unwrap() < 0.05));
+    assert_eq!(ranked["alike"], serde_json::json!(["e", "f"]));
+    let classes = list(&ranked, "classes");
+    assert_eq!((&classes[0]["name"], &classes[0]["repetitions"]), (&"busy".into(), &6.into()));
+}
+
+#[test]
+fn the_best_of_a_list_that_fit_one_run_are_taken() {
+    let dir = TempDir::new().unwrap();
+    let top = catalogue(&dir);
     let features = dir.path().join("features.csv");
     fs::write(
         &features,
@@ -350,7 +395,12 @@ fn bad_input_is_refused_with_the_mend() {
     let comma = write("comma.csv", "EVENT_NAME,INDEX,TIME,SAMPLE_VALUE\na,0,\"0,25\",1\n");
     let empty = write("empty.csv", "EVENT_NAME,INDEX,TIME,SAMPLE_VALUE\n");
     let out = arg(&dir.path().join("out.csv")).to_owned();
-    let cases: [(&[&str], &str); 13] = [
+    let one = write("one.csv", "run,class\nnowhere,x\nthere,y\n");
+    let alone = write("alone.csv", "run,class\nthere,x\n");
+    let cases: [(&[&str], &str); 16] = [
+        (&["rank", "--labels", &foreign, "--cache", "/nonexistent"], "`run,class`"),
+        (&["rank", "--labels", &one, "--db", &db, "--cache", "/nonexistent"], "there are: there"),
+        (&["rank", "--labels", &alone, "--db", &db, "--cache", "/nonexistent"], "labels of one class"),
         (&["aggregate", "sheep", "--db", &db, "-o", &out], "there are: there"),
         (&["aggregate", &foreign, "-o", &out], "no column EVENT_NAME"),
         (&["aggregate", &comma, "-o", &out], "line 2: `0,25` is no TIME"),

@@ -8,6 +8,13 @@ pub(super) fn of_correlation(coefficient: f64, samples: f64) -> Option<f64> {
     (freedom > 0.0).then(|| beta(1.0 - coefficient * coefficient, freedom / 2.0, 0.5))
 }
 
+/// Probability that `groups` groups of together so many samples differ by chance by a share of the variation as large as `between`, 0–1:
+/// Fisher's F test, for under normality that share has the beta distribution. `None` with too few groups or samples to say.
+pub(crate) fn of_groups(between: f64, groups: usize, samples: usize) -> Option<f64> {
+    let own = samples.checked_sub(groups).filter(|own| *own > 0 && groups > 1)?;
+    Some(beta(1.0 - between, own as f64 / 2.0, (groups - 1) as f64 / 2.0))
+}
+
 /// I(x; a, b) by its continued fraction (DLMF 8.17.22), evaluated by Lentz's method.
 fn beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 {
@@ -83,6 +90,21 @@ mod tests {
     }
 
     /// Γ(1/2) = √π, Γ(5) = 24.
+    /// Two groups: F of 1 and n − 2 degrees is Student's t squared, and the share between them the squared correlation with which
+    /// is which. With 2 degrees between, P = (1 − share)^(own/2).
+    #[test]
+    fn groups_that_differ_by_chance() {
+        for (r, samples) in [(0.3, 12), (0.9, 5), (0.0, 7)] {
+            let two = of_groups(r * r, 2, samples).unwrap();
+            assert!(close(two, of_correlation(r, samples as f64).unwrap()), "{r} {two}");
+        }
+        assert!(close(of_groups(0.36, 3, 9).unwrap(), 0.64_f64.powi(3)));
+        assert_eq!(
+            (of_groups(0.5, 1, 9), of_groups(0.5, 3, 3), of_groups(1.0, 2, 4)),
+            (None, None, Some(0.0))
+        );
+    }
+
     #[test]
     fn gamma_has_known_values() {
         assert!(close(ln_gamma(0.5), std::f64::consts::PI.sqrt().ln()), "{}", ln_gamma(0.5));

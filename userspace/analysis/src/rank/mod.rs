@@ -3,12 +3,14 @@
 //! From a list by preference, those that fit; or, from how events correlate, those that tell most about all others. The latter
 //! are principal variables (McCabe, Technometrics 26, 1984), chosen one by one: each time the event that explains most of what
 //! the chosen ones leave unexplained in all events. An event like no other explains itself alone, and a copy of a chosen one
-//! nothing, so neither noise nor redundancy comes first.
+//! nothing, so neither noise nor redundancy comes first. With labels, those that tell labelled classes apart (`classes`).
 
+mod classes;
 mod residual;
 
 use crate::correlate::Matrix;
 use crate::packing::{InvalidProblem, Problem, Run, fill_one_run};
+pub use classes::{Teller, Tellers, Told, by_classes, told};
 use residual::Residual;
 
 /// The best events that fit one run: in this order, places in [`Problem::items`], each is taken if it fits beside those before.

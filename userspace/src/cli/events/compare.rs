@@ -1,6 +1,5 @@
 //! `waytrace events compare`: two measurements of the same events, and which changes are no chance.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,20 +12,22 @@ use waytrace_model::units::format_count;
 use super::super::output::{plain, print, print_json, say, width};
 use super::super::table::{Table, left, right};
 use super::super::{Outcome, StoreArgs};
-use super::aggregate::measurement::{Measurement, Place};
+use super::aggregate::measurement::Measurement;
 use super::aggregate::output::put;
 use super::aggregate::selection::SelectionArgs;
+use super::aggregate::totals::Totals;
 use super::correlate::small;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-A and B are measurements' names or ids, `last`, or files ending in .csv: results of `aggregate` or of gz/autoperf.
+A and B are measurements' ids, their names or the beginnings of such, `last`, `last~1` for the one before, or files ending in
+.csv: results of `aggregate` or of gz/autoperf.
 Executions of a command are compared by their totals, what else was measured by rates. It takes four repetitions on
 either side (`events measure --repeat 4`) for any change to be told from chance, among many events more.
 
 Examples:
-  waytrace events compare before after
+  waytrace events compare last~1 last
   waytrace events compare before after --csv changes.csv --json")]
 pub struct Args {
     /// The base.
@@ -128,8 +129,8 @@ pub fn run(args: &Args) -> Outcome {
 }
 
 fn compare(a: &Measurement, b: &Measurement, selection: &SelectionArgs) -> anyhow::Result<Report> {
-    let (before, flagged_a) = totals(a, selection)?;
-    let (after, flagged_b) = totals(b, selection)?;
+    let before = Totals::of(a, selection)?;
+    let after = Totals::of(b, selection)?;
     let both: Vec<&String> = before.values.keys().filter(|name| after.values.contains_key(*name)).collect();
     if both.is_empty() {
         bail!(
@@ -138,7 +139,9 @@ fn compare(a: &Measurement, b: &Measurement, selection: &SelectionArgs) -> anyho
             b.name
         );
     }
-    let values = |side: &Totals, name: &String| side.values.get(name).cloned().unwrap_or_default();
+    let values = |side: &Totals, name: &String| -> Vec<f64> {
+        side.values.get(name).into_iter().flat_map(|values| values.values().copied()).collect()
+    };
     let (mut zero, mut sparse, mut compared) = (Vec::new(), Vec::new(), Vec::new());
     for name in both {
         let sides = (values(&before, name), values(&after, name));
@@ -164,14 +167,14 @@ fn compare(a: &Measurement, b: &Measurement, selection: &SelectionArgs) -> anyho
         schema_version: SCHEMA_VERSION,
         only_a: only(&before, &after),
         only_b: only(&after, &before),
-        a: Side { run: a.name.clone(), repetitions: before.repetitions },
-        b: Side { run: b.name.clone(), repetitions: after.repetitions },
+        a: Side { run: a.name.clone(), repetitions: before.repetitions.len() },
+        b: Side { run: b.name.clone(), repetitions: after.repetitions.len() },
         unit: if a.is_repeatable { "per execution" } else { "per second" },
         normalised: selection.normalised,
         events,
         zero,
         sparse,
-        multiplexed: flagged_a + flagged_b,
+        multiplexed: before.flagged + after.flagged,
     })
 }
 
@@ -190,48 +193,6 @@ fn sort(events: &mut [Row]) {
             .then(size(other).total_cmp(&size(one)))
             .then_with(|| one.event.cmp(&other.event))
     });
-}
-
-/// A value per event and repetition.
-struct Totals {
-    values: BTreeMap<String, Vec<f64>>,
-    repetitions: usize,
-}
-
-/// What an event counted in one repetition.
-#[derive(Default)]
-struct Total {
-    sum: f64,
-    is_flagged: bool,
-    /// Time it was counted, by place.
-    ns: BTreeMap<Place, u64>,
-}
-
-/// Totals, or rates where time has no beginning; and how many were left out.
-fn totals(measurement: &Measurement, selection: &SelectionArgs) -> anyhow::Result<(Totals, u64)> {
-    let mut all: BTreeMap<(&str, u32), Total> = BTreeMap::new();
-    let mut repetitions = BTreeSet::new();
-    let left_out = selection.visit(measurement, |value| {
-        let Some(event) = measurement.events.get(value.event) else { return };
-        let total = all.entry((event.name.as_str(), value.repetition)).or_default();
-        total.sum += value.value;
-        total.is_flagged |= !value.is_whole;
-        *total.ns.entry(value.place).or_default() += value.end_ns.saturating_sub(value.start_ns);
-        repetitions.insert(value.repetition);
-    })?;
-    left_out.complain(&measurement.name);
-    let mut flagged = 0;
-    let mut totals = Totals { values: BTreeMap::new(), repetitions: repetitions.len() };
-    for ((name, _), total) in all {
-        if total.is_flagged {
-            flagged += 1;
-            continue;
-        }
-        let seconds = total.ns.values().copied().max().unwrap_or(0) as f64 / 1e9;
-        let value = if measurement.is_repeatable { total.sum } else { total.sum / seconds };
-        totals.values.entry(name.to_owned()).or_default().push(value);
-    }
-    Ok((totals, flagged))
 }
 
 fn csv(report: &Report) -> anyhow::Result<Vec<u8>> {

@@ -4,6 +4,7 @@ pub mod measurement;
 pub mod output;
 pub mod selection;
 pub mod series;
+pub mod totals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,15 +21,16 @@ use selection::SelectionArgs;
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-RUN is a measurement's name or id, `last`, or a file ending in .csv: results of this command or of gz/autoperf.
+RUN is a measurement's id, its name or the beginning of one, `last`, `last~1` for the one before, or a file ending in .csv:
+results of this command or of gz/autoperf.
 
 Examples:
   waytrace events aggregate last                          the newest measurement as results.csv
   waytrace events aggregate last --core exclusive --cpus 0-3 -o pinned.csv
   waytrace events aggregate one two -o both.parquet       the second's repetitions behind the first's
+  waytrace events aggregate last --normalised             of a living process, what it would count at its usual pace
   waytrace events aggregate last --from syscalls:sys_enter_execve -o - | head")]
 pub struct Args {
-  waytrace events aggregate last --normalised             of a living process, what it would count at its usual pace
     /// Which measurements; those of several are further repetitions.
     #[arg(value_name = "RUN", default_value = "last")]
     runs: Vec<String>,
@@ -71,12 +73,12 @@ struct Report {
     quarantined: Vec<Quarantined>,
     /// Executions in which the event of `--from` or `--to` did not occur.
     unmarked: usize,
-}
-
     /// Whether values are those of the target's usual pace.
     normalised: bool,
     /// Epochs left out because their pace is not known.
     paceless: usize,
+}
+
 #[derive(Debug, Serialize)]
 struct LeftOut {
     event: String,
@@ -142,10 +144,10 @@ fn rows(
         multiplexed: Vec::new(),
         quarantined: Vec::new(),
         unmarked: 0,
-    };
-    let mut events = std::collections::BTreeSet::new();
         normalised: args.selection.normalised,
         paceless: 0,
+    };
+    let mut events = std::collections::BTreeSet::new();
     for measurement in measurements {
         let (before, mut failure) = (report.repetitions, None);
         let left_out = args.selection.visit(&measurement, |value| {
@@ -173,9 +175,9 @@ fn rows(
             .multiplexed
             .extend(multiplexed.map(|(event, values)| LeftOut { event: name(event), values: *values }));
         report.unmarked += left_out.unmarked.len();
+        report.paceless += left_out.paceless.len();
         let quarantined = measurement.quarantined.into_iter();
         report.quarantined.extend(quarantined.map(|(event, reason)| Quarantined { event, reason }));
-        report.paceless += left_out.paceless.len();
     }
     report.events = events.len();
     anyhow::ensure!(report.rows > 0, "no value is left; ask for more by --core, --uncore, --from and --to");

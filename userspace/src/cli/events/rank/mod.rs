@@ -1,6 +1,8 @@
 //! `waytrace events rank`: the events worth watching that one run can count without multiplexing: the best of a list, or those
-//! that tell most about all others in a measurement.
+//! that tell most about all others in a measurement, or tell labelled measurements apart.
 
+mod labelled;
+mod labels;
 mod list;
 
 use std::collections::BTreeMap;
@@ -21,19 +23,22 @@ use super::super::{Outcome, StoreArgs};
 use super::aggregate::measurement::Measurement;
 use super::aggregate::selection::SelectionArgs;
 use super::aggregate::series::{Over, Silent, line_up};
-use super::correlate::told_silent;
+use super::correlate::{small, told_silent};
 use super::gather::{From, Gathered, gather};
 use super::plan::problem::pose;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-RUN is a measurement's name or id, `last`, or a file ending in .csv: results of `aggregate` or of gz/autoperf.
+RUN is a measurement's id, its name or the beginning of one, `last`, `last~1` for the one before, or a file ending in .csv:
+results of `aggregate` or of gz/autoperf.
 Without --list the events are chosen one by one: each time the one that explains most of what those chosen leave unexplained
-in all events, so that neither noise nor the same once more comes first.
+in all events, so that neither noise nor the same once more comes first. With --labels they are chosen for how well they tell the
+classes of measurements apart, an observation being a repetition; FILE is a CSV table of the columns run and class.
 
 Examples:
   waytrace events rank last                              which events tell most about all
+  waytrace events rank --labels labels.csv               which events tell classes of measurements apart
   waytrace events rank --list features.csv --cpu GenuineIntel-6-55   the best of a list that fit one run")]
 pub struct Args {
     /// Which measurement [default: last].
@@ -42,10 +47,14 @@ pub struct Args {
     /// CSV of events, the best first or with a column `score`.
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
+    /// CSV of measurements and their classes, with the columns `run` and `class`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "run"])]
+    labels: Option<PathBuf>,
     /// Choose at most so many.
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// End where no event has more than this share of its own variation unexplained, 0 to 1.
+    /// End where no event has more than this share of its own variation (with --labels, of that within the classes) unexplained, 0
+    /// to 1.
     #[arg(long, value_name = "SHARE", default_value = "0.05", value_parser = share)]
     least: f64,
     /// Leave out events that occur in fewer intervals.
@@ -86,6 +95,10 @@ struct Report {
     unknown: Vec<String>,
     /// Events whose series say nothing.
     left_out: Vec<Silent>,
+    /// Classes of the labels; empty without.
+    classes: Vec<labelled::Class>,
+    /// Events that do not tell the classes apart, or not so well that it is no chance.
+    alike: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -100,14 +113,18 @@ struct Row {
     gain_ratio: Option<f64>,
     /// Share explained with it and those before, 0–1.
     explained_ratio: Option<f64>,
+    /// How well it tells labelled classes apart.
+    #[serde(flatten)]
+    labelled: Option<labelled::Figures>,
     description: String,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let mut report = match &args.list {
-        Some(path) => of_list(args, path)?,
-        None => of_run(args, args.run.as_deref().unwrap_or("last"))?,
+    let mut report = match (&args.list, &args.labels) {
+        (Some(path), _) => of_list(args, path)?,
+        (None, Some(path)) => labelled::rank(args, path)?,
+        (None, None) => of_run(args, args.run.as_deref().unwrap_or("last"))?,
     };
     if let Some(limit) = args.limit
         && report.events.len() > limit
@@ -148,6 +165,8 @@ fn of_list(args: &Args, path: &std::path::Path) -> anyhow::Result<Report> {
         passed_over: passed.map(|(_, event)| event.name.clone()).collect(),
         unknown,
         left_out: Vec::new(),
+        classes: Vec::new(),
+        alike: Vec::new(),
     })
 }
 
@@ -192,6 +211,8 @@ fn of_run(args: &Args, selector: &str) -> anyhow::Result<Report> {
         passed_over: passed.map(|(_, event)| event.name.clone()).collect(),
         unknown,
         left_out: silent,
+        classes: Vec::new(),
+        alike: Vec::new(),
     })
 }
 
@@ -252,6 +273,7 @@ fn row(event: &Event, counter: Counter, score: Option<f64>, chosen: Option<Chose
         score,
         gain_ratio: chosen.map(|chosen| chosen.gain_ratio),
         explained_ratio: chosen.map(|chosen| chosen.explained_ratio),
+        labelled: None,
         description: event.description.clone(),
     }
 }
@@ -272,17 +294,35 @@ fn render(report: &Report) -> String {
         text += &format!("not in the catalogue: {} ({})\n", report.unknown.len(), examples.join(", "));
     }
     text += &told_silent(&report.left_out);
+    for class in &report.classes {
+        text += &format!(
+            "class {}: {} repetitions of {}\n",
+            plain(&class.name),
+            class.repetitions,
+            plain(&class.runs.join(", "))
+        );
+    }
+    if !report.alike.is_empty() {
+        text +=
+            &format!("{} do not tell the classes apart (q >= {})\n", report.alike.len(), labelled::MOST_Q);
+    }
     let is_scored = report.events.iter().any(|row| row.score.is_some());
     let is_chosen = report.events.iter().any(|row| row.gain_ratio.is_some());
     let mut columns = vec![right("#"), left("EVENT"), left("PMU"), left("COUNTER")];
     columns.extend(is_scored.then(|| right("SCORE")));
     columns.extend(is_chosen.then(|| [right("ADDS"), right("EXPLAINED")]).into_iter().flatten());
+    let is_labelled = !report.classes.is_empty();
+    columns.extend(is_labelled.then(|| ["ETA2", "AUC", "NOVELTY", "Q"].map(right)).into_iter().flatten());
     let mut table = Table::new(columns);
     for (number, row) in (1..).zip(&report.events) {
         let counter = row.counter.clone().unwrap_or_else(|| "own".to_owned());
         let mut cells = vec![format!("{number}"), row.name.clone(), row.pmu.clone(), counter];
         cells.extend(is_scored.then(|| row.score.map_or_else(String::new, |score| score.to_string())));
         cells.extend([row.gain_ratio, row.explained_ratio].into_iter().flatten().map(percent));
+        cells.extend(row.labelled.iter().flat_map(|own| {
+            let q = own.q.map_or_else(|| "-".to_owned(), small);
+            [format!("{:.3}", own.eta_squared), format!("{:.3}", own.auc), percent(own.novelty_ratio), q]
+        }));
         table.row(&cells);
     }
     text + "\n" + &table.render(usize::MAX)
