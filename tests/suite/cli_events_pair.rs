@@ -62,6 +62,19 @@ fn of<'v>(report: &'v Value, beside: Option<&str>) -> &'v Value {
     cells.iter().find(is_it).unwrap_or_else(|| panic!("no cell beside {beside:?}: {report}"))
 }
 
+/// gz/autoperf's keys that mean nothing here are not taken in silence.
+#[test]
+fn keys_without_effect_are_said() {
+    let store = Store::new();
+    let keys = "binary = 'true'\n    breakpoints = ['0x4000', 'main.c:7']\n    checkpoints = ['a']\n    use_watch_repeat = true";
+    let planned = pair(&store, &MANIFEST.replace("binary = 'true'", keys), &["--dry-run"]);
+    for key in ["breakpoints", "checkpoints", "use_watch_repeat"] {
+        let note = format!("[program2]: `{key}` has no effect: ");
+        assert!(planned.stderr.contains(&note), "{key}: {planned:#?}");
+    }
+    assert!(!pair(&store, MANIFEST, &["--dry-run"]).stderr.contains("no effect"));
+}
+
 #[test]
 fn programs_run_in_their_seats_and_antagonists_again_and_again() {
     let store = Store::new();

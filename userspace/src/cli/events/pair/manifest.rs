@@ -184,10 +184,11 @@ fn program(key: &str, entries: Table, notes: &mut Vec<String>) -> anyhow::Result
         (
             !program.breakpoints.is_empty(),
             "breakpoints",
-            "they crop time series of events, and the time of the whole program is measured",
+            "they crop time series of events, and what is measured is the time of the whole program; of what `events measure` \
+             counted, `events aggregate --from --to` takes the part between two times or events",
         ),
         (program.checkpoints.is_some(), "checkpoints", "the time of the whole program is measured"),
-        (program.use_watch_repeat, "use_watch_repeat", "every antagonist that ends is started again"),
+        (program.use_watch_repeat, "use_watch_repeat", "every antagonist that ends is started again anyway"),
     ];
     let idle = idle.into_iter().filter(|(is_there, ..)| *is_there);
     notes.extend(idle.map(|(_, option, why)| format!("[{key}]: `{option}` has no effect: {why}")));
@@ -258,6 +259,11 @@ mod tests {
         assert_eq!(canneal.env["THREADS"], "$NUM_THREADS");
         assert_eq!(manifest.notes.len(), 3, "what has no effect is said: {:?}", manifest.notes);
         assert!(manifest.notes.iter().all(|note| note.starts_with("[program1]: `")), "{:?}", manifest.notes);
+        assert!(
+            manifest.notes[0].contains("aggregate --from --to"),
+            "the mend is said: {:?}",
+            manifest.notes
+        );
     }
 
     #[test]
