@@ -4,6 +4,9 @@ use crate::pmu::{self, Pmu};
 use crate::tracefs::Tracefs;
 use crate::{Error, Root};
 
+/// The number under which the kernel knows the PMU of its cores (`PERF_TYPE_RAW`), beside the PMU's own.
+const TYPE_RAW: u32 = 4;
+
 /// The machine's PMUs, and its tracefs on demand.
 #[derive(Debug, Clone)]
 pub struct Machine {
@@ -42,6 +45,15 @@ impl Machine {
     /// The PMUs that count what the cores execute: none without hardware counters, several on a hybrid CPU.
     pub fn core_pmus(&self) -> &[Pmu] {
         &self.core_pmus
+    }
+
+    /// Number to open events of `pmu` by. Arm's core PMUs have one of their own in sysfs and take the kernel's as well
+    /// (`armpmu_map_event`), which generic events have, too: so all events of the only core PMU are seen to be of one PMU.
+    pub(crate) fn event_type(&self, pmu: &Pmu) -> u32 {
+        match self.core_pmus.as_slice() {
+            [only] if only.name == pmu.name && pmu.name.starts_with("armv") => TYPE_RAW,
+            _ => pmu.type_,
+        }
     }
 
     /// Reads one PMU; `None` where there is none of that name.

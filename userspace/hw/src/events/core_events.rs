@@ -63,22 +63,30 @@ fn encodings(machine: &Machine, text: &str, name: &str, kind: &Kind) -> Result<E
     let mut encodings = Vec::new();
     for pmu in pmus {
         let cpus = if hybrid { pmu.cpus.clone() } else { None };
-        if let Some(encoding) = encode(pmu, text, name, kind, hybrid)? {
+        if let Some(encoding) = encode(machine, pmu, text, name, kind)? {
             encodings.push((cpus, encoding));
         }
     }
     if encodings.is_empty() { bad(text, "no core PMU has it") } else { Ok(encodings) }
 }
 
-fn encode(pmu: &Pmu, text: &str, name: &str, kind: &Kind, hybrid: bool) -> Result<Option<Encoding>, Error> {
+fn encode(
+    machine: &Machine,
+    pmu: &Pmu,
+    text: &str,
+    name: &str,
+    kind: &Kind,
+) -> Result<Option<Encoding>, Error> {
+    let type_ = machine.event_type(pmu);
     Ok(match kind {
         Kind::Generic(type_, id) => {
+            let hybrid = machine.core_pmus().len() > 1;
             let pmu_type = if hybrid { u64::from(pmu.type_) << PMU_TYPE_SHIFT } else { 0 };
             Some(Encoding { type_: *type_, config: [pmu_type | id, 0, 0, 0] })
         }
-        Kind::Raw(config) => Some(Encoding { type_: pmu.type_, config: [*config, 0, 0, 0] }),
+        Kind::Raw(config) => Some(Encoding { type_, config: [*config, 0, 0, 0] }),
         Kind::Named if pmu.events.contains_key(name) => {
-            Some(Encoding { type_: pmu.type_, config: pmu.encode(text, name)?.config })
+            Some(Encoding { type_, config: pmu.encode(text, name)?.config })
         }
         Kind::Named => None,
     })

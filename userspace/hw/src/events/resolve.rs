@@ -152,7 +152,7 @@ fn pmu_event(machine: &Machine, text: &str, name: &str, rest: &str) -> Result<Ev
     }
     let modifiers = modifiers(text, letters.trim_start_matches(':'))?;
     let Encoded { config, scale, name } = pmu.encode(text, terms)?;
-    let mut attr = PerfAttr::new(text, pmu.type_, 0);
+    let mut attr = PerfAttr::new(text, machine.event_type(&pmu), 0);
     attr.encodings[0].0 = pmu.cpus.clone().or_else(|| pmu.cpumask.clone());
     attr.encodings[0].1.config = config;
     attr.per_task = pmu.cpumask.is_none();

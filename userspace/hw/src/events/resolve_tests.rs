@@ -102,6 +102,21 @@ fn hybrid_cores_each_have_their_encoding() {
 }
 
 #[test]
+fn all_events_of_arms_only_core_pmu_have_the_kernels_number() {
+    let files = [("type", "8\n"), ("cpus", "0-3\n"), ("format/event", "config:0-15\n")];
+    let named = [files.as_slice(), &[("events/l1d_cache", "event=0x0004\n")]].concat();
+    let tree = Tree::new(&[("sys/devices/system/cpu/online", "0-3\n")]);
+    tree.pmu("armv8_pmuv3", &named);
+    for name in ["r4", "l1d_cache", "armv8_pmuv3/l1d_cache/", "armv8_pmuv3/event=4/"] {
+        assert_eq!(encoding(&tree.machine(), name, 0), (4, [4, 0, 0, 0]), "{name}");
+    }
+    assert_eq!(encoding(&tree.machine(), "cycles", 0), (0, [0; 4]));
+    // With two kinds of cores the kernel's number means neither.
+    tree.pmu("armv8_cortex_a72", &[("type", "9\n"), ("cpus", "4-5\n")]);
+    assert_eq!(encoding(&tree.machine(), "r4", 0).0, 8);
+}
+
+#[test]
 fn tracepoints_take_their_number_from_tracefs() {
     let tree = intel_like();
     tree.write("sys/kernel/tracing/events/sched/sched_switch/id", "315\n");
