@@ -1,7 +1,8 @@
 //! One run's events, open on every place in groups, each of which a single call starts and a single call reads.
 //!
-//! Events of one PMU at one place are one group as long as the kernel takes them, so that they are of the same time. An event
-//! that a group does not take is tried alone; refused even so, it is quarantined, and all others are counted.
+//! Events of one PMU at one place are one group as long as the kernel takes them and the PMU counts the whole, so that they are of
+//! the same time. An event that a group does not take is tried alone; refused even so, it is quarantined, and all others are
+//! counted. Groups that were tried have counted a little: begin with what they read then ([`crate::Recorder::begin_at`]).
 
 use std::io;
 
@@ -151,6 +152,7 @@ fn open_at<O: Opener>(
     let alike = groups.iter_mut().rev().find(|group| group.place == place && group.pmu == pmu);
     if let Some(group) = alike.filter(|group| group.events.len() < MOST_MEMBERS)
         && let Ok(counter) = opener.open(attr, place, Some(&mut group.leader))
+        && (is_unlimited(pmu) || runs(opener, &mut group.leader))
     {
         group.events.push(event);
         group.members.push(counter);
@@ -159,6 +161,29 @@ fn open_at<O: Opener>(
     let leader = opener.open(attr, place, None)?;
     groups.push(Group { place, events: vec![event], pmu, leader, members: Vec::new() });
     Ok(())
+}
+
+/// Whether the group is counted as a whole now, if what it counts runs at all. Only that tells: Arm's `validate_group` passes
+/// over a stopped leader and so takes one event too many, and no kernel accounts for counters that others hold.
+fn runs<O: Opener>(opener: &mut O, leader: &mut O::Counter) -> bool {
+    let mut look = || {
+        let before = opener.read(leader)?;
+        opener.start(leader)?;
+        let after = opener.read(leader);
+        opener.stop(leader)?;
+        let after = after?;
+        Ok::<_, io::Error>(
+            after.time_running_ns > before.time_running_ns || after.time_enabled_ns == before.time_enabled_ns,
+        )
+    };
+    look().unwrap_or(false)
+}
+
+/// Whether the PMU counts any number of events: it is the kernel's own. Thousands of tracepoints are not to be tried one by one.
+fn is_unlimited(pmu: u32) -> bool {
+    const SOFTWARE: u32 = 1;
+    const TRACEPOINT: u32 = 2;
+    matches!(pmu, SOFTWARE | TRACEPOINT)
 }
 
 /// What every event would meet.

@@ -8,6 +8,9 @@ struct Pmu {
     opened: usize,
     gone: Option<u32>,
     permitted: bool,
+    /// Counters it has, where the groups it takes can be larger; 0 is as many as those hold.
+    counters: usize,
+    clock: u64,
 }
 
 impl Opener for Pmu {
@@ -51,7 +54,10 @@ impl Opener for Pmu {
     }
 
     fn read(&mut self, leader: &mut usize) -> io::Result<GroupReading> {
-        Ok(GroupReading { time_enabled_ns: 1, time_running_ns: 1, values: vec![7; *leader] })
+        self.clock += 1;
+        let fits = self.counters == 0 || *leader <= self.counters;
+        let time_running_ns = if fits { self.clock } else { 0 };
+        Ok(GroupReading { time_enabled_ns: self.clock, time_running_ns, values: vec![7; *leader] })
     }
 }
 
@@ -81,6 +87,18 @@ fn events_of_a_pmu_are_a_group_at_each_place_as_far_as_it_takes_them() {
     assert_eq!((groups.counters(), pmu.opened), (10, 10));
     let values: usize = groups.read(&mut pmu).into_iter().flatten().map(|reading| reading.values.len()).sum();
     assert_eq!(values, 10);
+}
+
+#[test]
+fn a_group_the_kernel_takes_and_the_pmu_does_not_count_is_made_two() {
+    let groups = |pmu| {
+        let mut opener = Pmu { counters: 2, ..self::pmu() };
+        let events = events(&[(pmu, 1), (pmu, 2), (pmu, 3), (pmu, 4)]);
+        let groups = open(&mut opener, &events, &[Place::Cpu(0)]).unwrap().groups;
+        groups.into_iter().map(|group| group.events).collect::<Vec<_>>()
+    };
+    assert_eq!(groups(4), [vec![0, 1], vec![2, 3]]);
+    assert_eq!(groups(2), [vec![0, 1, 2], vec![3]], "tracepoints need no counter and are not tried");
 }
 
 #[test]
