@@ -17,6 +17,8 @@ pub struct Context {
     pub provenance: Value,
     /// Less of everything: to try a benchmark out, not for figures to quote.
     pub quick: bool,
+    /// A directory of event files to plan for.
+    pub catalogue: Option<PathBuf>,
 }
 
 impl Context {
@@ -39,6 +41,7 @@ impl Context {
             cpus,
             provenance: Value::Null,
             quick: true,
+            catalogue: None,
         }
     }
 }

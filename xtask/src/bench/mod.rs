@@ -17,6 +17,7 @@ mod machine;
 mod pairs;
 mod peers;
 mod perf_probes;
+mod planning;
 mod process;
 mod profile;
 mod redis;
@@ -40,7 +41,7 @@ use std::process::ExitCode;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 10] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
@@ -50,6 +51,7 @@ const BENCHES: [Bench; 9] = [
     ("access-ranks", accesses::ranks),
     ("access-costs", accesses::costs),
     ("events-interval", events_interval::run),
+    ("planning", planning::run),
 ];
 
 /// Targets, and tools to compare with; what is missing is not available in the table.
@@ -69,7 +71,7 @@ const PACKAGES: [&str; 11] = [
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]
@@ -77,6 +79,9 @@ pub struct Args {
     /// Measure this waytrace instead of building one
     #[arg(long, value_name = "FILE")]
     waytrace: Option<PathBuf>,
+    /// Plan for the CPUs of this directory of event files too (planning)
+    #[arg(long, value_name = "DIR")]
+    catalogue: Option<PathBuf>,
     /// Write the results of all here too, beside target/bench/NAME.json
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -138,7 +143,8 @@ fn prepare(args: &Args) -> Result<Context> {
             _ => {}
         }
     }
-    Ok(Context { waytrace, folder, cpus, provenance, quick: args.quick })
+    let catalogue = args.catalogue.clone();
+    Ok(Context { waytrace, folder, cpus, provenance, quick: args.quick, catalogue })
 }
 
 /// Builds waytrace and copies it: another build meanwhile must not change what is measured.
