@@ -11,6 +11,7 @@ mod setup;
 mod shell;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 use clap::{Parser, Subcommand};
@@ -30,7 +31,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Find or install what building the kernel programs and the test workloads takes
-    Setup,
+    Setup(setup::Args),
     /// Build waytrace and run it: `cargo xtask run -- profile --demo`
     Run(run::Args),
     /// Build and run the tests
@@ -45,7 +46,7 @@ enum Task {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().task {
-        Task::Setup => setup::run(),
+        Task::Setup(args) => setup::run(&args),
         Task::Run(args) => run::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),

@@ -3,20 +3,30 @@
 //! Steps, each said: core's source or a nightly through rustup; where that cannot be had, the distribution's
 //! compiler; then bpf-linker from crates.io; then a C compiler. What is there already is left as it is.
 
-use crate::{INCOMPLETE, packages, shell};
+use crate::{INCOMPLETE, packages, shell, vm};
 use anyhow::Result;
 use std::process::ExitCode;
 use waytrace_ebpf_toolchain::{DISTRIBUTION_INSTALL, LINKER_INSTALL, Missing, Search, Toolchain};
 
 const C_COMPILER: [&str; 2] = ["gcc", "libc6-dev"];
 
+#[derive(clap::Args)]
+pub struct Args {
+    /// Also get what `test --vm` takes: an emulator, a kernel and a C compiler for aarch64, unpacked into the build folder
+    #[arg(long)]
+    vm: bool,
+}
+
 /// The task: prepares and says what is used.
-pub fn run() -> Result<ExitCode> {
+pub fn run(args: &Args) -> Result<ExitCode> {
     let Some(toolchain) = prepare()? else { return Ok(ExitCode::from(INCOMPLETE)) };
     let compiler = &toolchain.compiler;
     println!("kernel programs: rustc {} ({})", compiler.version, compiler.rustc.display());
     println!("bpf linker:      {} with {}", toolchain.linker.display(), compiler.llvm.display());
     println!("test workloads:  cc");
+    if args.vm && !vm::setup()? {
+        return Ok(ExitCode::from(INCOMPLETE));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

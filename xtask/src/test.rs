@@ -1,7 +1,7 @@
 //! `test`: builds and runs the tests. Live ones run the release binary, one at a time, because each of them
 //! measures and two would measure each other.
 
-use crate::{FAILED, INCOMPLETE, packages, setup, shell, workspace};
+use crate::{FAILED, INCOMPLETE, packages, setup, shell, vm, workspace};
 use anyhow::Result;
 use std::process::ExitCode;
 
@@ -24,12 +24,18 @@ pub struct Args {
     /// Only the tests that need neither root nor the kernel programs
     #[arg(long)]
     unit: bool,
+    /// Only the counting on an emulated PMU, in a machine booted for it; in no other run
+    #[arg(long, conflicts_with_all = ["unit", "filter"])]
+    vm: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
 
 /// The task. All tests run even if some fail.
 pub fn run(args: &Args) -> Result<ExitCode> {
+    if args.vm {
+        return vm::run();
+    }
     if args.unit {
         return Ok(exit(unit(args)?));
     }

@@ -7,7 +7,7 @@ use super::tree::{Tree, Violation};
 /// `*` stands for all libraries; nothing may use the binary, the apps, the tests or this program. `trace` uses
 /// `analysis` for the estimators its budgeted collectors need while they run, `store` for what it derives from samples as it
 /// reads them.
-const ARROWS: [(&str, &[&str]); 19] = [
+const ARROWS: [(&str, &[&str]); 20] = [
     ("waytrace-abi", &[]),
     ("waytrace-ebpf", &["waytrace-abi"]),
     ("waytrace-ebpf-toolchain", &[]),
@@ -36,6 +36,7 @@ const ARROWS: [(&str, &[&str]); 19] = [
     ("waytrace-walk", &[]),
     ("waytrace", &["*"]),
     ("waytrace-tests", &["*"]),
+    ("waytrace-guest", &["*"]),
     ("traverse-array", &["waytrace-model"]),
     ("xtask", &["waytrace-ebpf-toolchain"]),
 ];
