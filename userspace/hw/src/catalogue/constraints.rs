@@ -63,6 +63,8 @@ pub struct Demand {
     pub general: u64,
     /// Fixed counters, any one of these, or a general one.
     pub fixed: u64,
+    /// General counters that can count it too, and need not: those of an event with a fixed counter of its own.
+    pub twin: u64,
     /// Kinds of registers, with the value needed there.
     pub registers: Vec<(String, u64)>,
     /// No other event on a general counter meanwhile.
@@ -120,6 +122,7 @@ pub fn demand(event: &Event, offer: &Offer, setup: Setup) -> Demand {
     Demand {
         general,
         fixed: event.counters.fixed,
+        twin: if can_move { offer.general } else { 0 },
         registers: registers(event),
         alone: event.taken_alone,
         halves: halves(event, setup),
@@ -259,7 +262,8 @@ mod tests {
         assert_eq!(demand(&events[1], offer, setup).general, 0xf);
         assert_eq!(demand(&events[2], offer, setup).general, 0);
         let offer = &offers(&events, Setup::default())[CORE];
-        assert_eq!(demand(&events[1], offer, Setup::default()).general, 0);
+        let free = demand(&events[1], offer, Setup::default());
+        assert_eq!((free.general, free.twin), (0, 0xf));
     }
 
     #[test]

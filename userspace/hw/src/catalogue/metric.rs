@@ -47,6 +47,12 @@ const NO_EVENTS: [&str; 6] = [
     "durationtimeinseconds",
     "durationtimeinmilliseconds",
 ];
+/// Energy counters that always run, as Intel's files call them.
+const ENERGY: &str = "_energy_status";
+/// What is read from the register of shares of the slots (SDM vol. 3, "Performance Metrics"): it counts with the slots' own
+/// counter, and takes no other.
+const SHARES: [&str; 2] = ["perf_metrics.", "topdown-"];
+const SLOTS: &str = "topdown.slots";
 /// Words of the language.
 const WORDS: [&str; 9] =
     ["if", "else", "min", "max", "d_ratio", "source_count", "has_event", "strcmp_cpuid_str", "inf"];
@@ -95,6 +101,8 @@ impl<'a> Book<'a> {
         }
         for name in &metric.names {
             let (pmu, bare, is_altered) = taken_apart(name);
+            let is_share = SHARES.iter().any(|prefix| bare.starts_with(prefix));
+            let bare = if is_share && !self.events.contains_key(bare) { SLOTS } else { bare };
             if let Some(place) = self.event(pmu.or(metric.pmu.as_deref()), bare) {
                 found.events.insert(place);
                 if is_altered {
@@ -102,7 +110,7 @@ impl<'a> Book<'a> {
                 }
             } else if let Some(other) = self.metrics.get(name.as_str()) {
                 self.gather(other, nested - 1, found);
-            } else if !NO_EVENTS.contains(&bare) {
+            } else if !NO_EVENTS.contains(&bare) && !bare.ends_with(ENERGY) {
                 found.unknown.insert(name.clone());
             }
         }

@@ -53,6 +53,18 @@ fn events_are_found_and_what_is_none_is_named() {
     );
 }
 
+/// Their register is read with the slots' counter; where there is none it cannot be.
+#[test]
+fn shares_of_slots_count_with_the_slots() {
+    let events = [event("a", "cpu"), event("topdown.slots", "cpu")];
+    let shares = metric(
+        "shares",
+        r"topdown\-retiring / (PERF_METRICS.BAD_SPECULATION + a) + FREERUN_PKG_ENERGY_STATUS",
+    );
+    assert_eq!(shares.counted(&events, &[]), Counted { events: vec![0, 1], ..Counted::default() });
+    assert_eq!(shares.counted(&events[..1], &[]).unknown.len(), 2);
+}
+
 #[test]
 fn metrics_of_metrics_count_what_those_count_and_circles_end() {
     let events = [event("a", "cpu"), event("b", "cpu"), event("c", "cpu")];

@@ -136,12 +136,9 @@ pub fn run(args: &Args) -> Outcome {
     setup.smt_off = args.smt.map_or(setup.smt_off, |smt| smt == Smt::Off);
     setup.nmi_watchdog |= args.nmi_watchdog;
     let began = Instant::now();
-    let mut problem = problem::pose(&gathered.events, Vec::new(), setup);
     let known = gathered.events.len();
-    let kept = together::keep(&args.keep_together, &mut gathered.events, &gathered.metrics, &problem)?;
-    if !kept.sets.is_empty() {
-        problem = problem::pose(&gathered.events, kept.sets.clone(), setup);
-    }
+    let kept = together::keep(&args.keep_together, &mut gathered.events, &gathered.metrics, setup)?;
+    let problem = problem::pose(&gathered.events, kept.sets.clone(), setup);
     let plan = pack(&problem).map_err(|error| anyhow!("planning: {error}"))?;
     let planning_time_ms = began.elapsed().as_secs_f64() * 1e3;
     if let Some(fault) = validate::faults(&problem, &plan).first() {

@@ -1,15 +1,17 @@
 //! Events of the catalogue → a problem of packing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use waytrace_analysis::packing::{Item, Pool, Problem, Unit, Use};
 use waytrace_hw::catalogue::Event;
 use waytrace_hw::catalogue::constraints::{Offer, Setup, demand, errata_pairs, offers};
 
-/// The problem of counting `events`, item by item in their order; `together` holds sets of places in `events`.
+/// The problem of counting `events`, item by item in their order; `together` holds sets of places in `events`. What has a fixed counter
+/// may be on a general one where it is in a set: of the core's clock and the thread's only one has the fixed counter.
 pub fn pose(events: &[Event], together: Vec<Vec<usize>>, setup: Setup) -> Problem {
     let offers: BTreeMap<String, Offer> = offers(events, setup);
-    let item = |event: &Event| {
+    let kept: BTreeSet<usize> = together.iter().flatten().copied().collect();
+    let item = |(at, event): (usize, &Event)| {
         // Every event's PMU is among those its own events made.
         let (unit, (_, offer)) = offers.iter().enumerate().find(|(_, (pmu, _))| **pmu == event.pmu)?;
         let demand = demand(event, offer, setup);
@@ -21,7 +23,7 @@ pub fn pose(events: &[Event], together: Vec<Vec<usize>>, setup: Setup) -> Proble
         Some(Item {
             name: event.name.clone(),
             unit,
-            general: demand.general,
+            general: demand.general | if kept.contains(&at) { demand.twin } else { 0 },
             fixed: demand.fixed,
             unlimited: demand.unlimited,
             uses: uses.collect(),
@@ -31,7 +33,7 @@ pub fn pose(events: &[Event], together: Vec<Vec<usize>>, setup: Setup) -> Proble
     };
     Problem {
         units: offers.values().map(unit).collect(),
-        items: events.iter().filter_map(item).collect(),
+        items: events.iter().enumerate().filter_map(item).collect(),
         conflicts: errata_pairs(events),
         together,
     }
@@ -78,6 +80,22 @@ mod tests {
         assert_eq!(validate::faults(&problem, &plan), Vec::<String>::new());
         assert!(plan.unplaceable.is_empty() && problem.items.len() == 12);
         assert_eq!((plan.runs.len(), plan.lower_bound()), (3, 3));
+    }
+
+    /// Both are counted by fixed counter 1; kept together, one of them is on a general counter.
+    #[test]
+    fn both_clocks_of_a_core_can_be_kept_together() {
+        let clock = |name: &str| Event {
+            counters: Counters { fixed: 2, ..Counters::default() },
+            ..event(name, "cpu", 0)
+        };
+        let events = [clock("thread"), clock("thread_any"), event("a", "cpu", 1)];
+        let runs = |together| pack(&pose(&events, together, Setup::default())).unwrap();
+        assert_eq!(runs(Vec::new()).runs.len(), 2);
+        let kept = runs(vec![vec![0, 1]]);
+        assert!(kept.separated.is_empty() && kept.runs.len() == 2);
+        let own = kept.runs.iter().map(|run| run.groups[0].placed.len()).max();
+        assert_eq!(own, Some(2));
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{anyhow, bail};
 use waytrace_analysis::packing::{Problem, fits_one_run};
+use waytrace_hw::catalogue::constraints::Setup;
 use waytrace_hw::catalogue::{Book, Event, Glob, Metric};
+
+use super::problem::pose;
 
 /// A set asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +38,7 @@ pub struct Kept {
     pub again: usize,
 }
 
-/// The sets that `groups` ask for. Of `problem`, the one of counting `events`, it is asked what one run can count; events that
-/// several sets need are added to the end of `events`.
+/// The sets that `groups` ask for; events that several sets need are added to the end of `events`.
 ///
 /// # Errors
 /// A name that is no event, metric or group; a metric with an event that is not there, or that fits no run.
@@ -44,13 +46,20 @@ pub fn keep(
     groups: &[String],
     events: &mut Vec<Event>,
     metrics: &[Metric],
-    problem: &Problem,
+    setup: Setup,
 ) -> anyhow::Result<Kept> {
     let mut kept = Kept::default();
+    if groups.is_empty() {
+        return Ok(kept);
+    }
+    // Any of them may be kept together; what one run can count is asked of some at a time.
+    let problem = &pose(events, vec![(0..events.len()).collect()], setup);
     let mut wanted = Vec::new();
     for group in groups {
         wanted.extend(sets(group, events, metrics, &mut kept)?);
     }
+    kept.altered.sort_unstable();
+    kept.altered.dedup();
     let mut bins: Vec<BTreeSet<usize>> = Vec::new();
     for one in wanted {
         if !fits(problem, one.events.iter())? {

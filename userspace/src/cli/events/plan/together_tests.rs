@@ -2,9 +2,7 @@
 
 use waytrace_analysis::packing::{pack, validate};
 use waytrace_hw::catalogue::Counters;
-use waytrace_hw::catalogue::constraints::Setup;
 
-use super::super::problem::pose;
 use super::*;
 
 fn events() -> Vec<Event> {
@@ -45,8 +43,7 @@ fn metrics() -> Vec<Metric> {
 fn kept(groups: &[&str]) -> anyhow::Result<(Vec<Event>, Kept)> {
     let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
     let mut events = events();
-    let problem = pose(&events, Vec::new(), Setup::default());
-    let kept = keep(&groups, &mut events, &metrics(), &problem)?;
+    let kept = keep(&groups, &mut events, &metrics(), Setup::default())?;
     Ok((events, kept))
 }
 
