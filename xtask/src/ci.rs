@@ -4,6 +4,7 @@ use crate::{FAILED, INCOMPLETE, setup, shell, test, tidy, workspace};
 use anyhow::Result;
 use std::process::ExitCode;
 
+/// Check formatting, lints and the project's own rules, then test
 #[derive(clap::Args)]
 pub struct Args {
     /// Leave the tests out

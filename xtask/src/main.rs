@@ -4,6 +4,8 @@
 
 mod bench;
 mod ci;
+mod exit;
+mod fuzz;
 mod packages;
 mod privilege;
 mod run;
@@ -17,9 +19,7 @@ mod workspace;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-const FAILED: u8 = 1;
-const INCOMPLETE: u8 = 2;
-const INTERNAL: u8 = 3;
+use exit::{FAILED, INCOMPLETE, INTERNAL};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Build, test and check waytrace", disable_version_flag = true)]
@@ -32,13 +32,12 @@ struct Cli {
 enum Task {
     /// Find or install what building the kernel programs and the test workloads takes
     Setup(setup::Args),
-    /// Build waytrace and run it: `cargo xtask run -- profile --demo`
     Run(run::Args),
     /// Build and run the tests
     Test(test::Args),
     /// Measure what waytrace costs and how right it is
     Bench(bench::Args),
-    /// Check formatting, lints and the project's own rules, then test
+    Fuzz(fuzz::Args),
     Ci(ci::Args),
     /// Check the project's own rules: sizes, headers, dependency arrows, documents
     Tidy,
@@ -50,6 +49,7 @@ fn main() -> ExitCode {
         Task::Run(args) => run::run(&args),
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Ci(args) => ci::run(&args),
         Task::Tidy => tidy::run(),
     };

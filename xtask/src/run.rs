@@ -9,6 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+/// Build waytrace and run it: `cargo xtask run -- profile --demo`
 #[derive(clap::Args)]
 pub struct Args {
     /// Arguments of waytrace

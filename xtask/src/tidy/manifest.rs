@@ -23,12 +23,17 @@ pub struct Dependency<'a> {
     pub inherited: bool,
 }
 
-/// The packages of the tree: manifest and name.
+/// The packages of the workspace: manifest and name. One that is a workspace of its own is none of them.
 pub fn packages(tree: &Tree) -> impl Iterator<Item = (&Source, &str)> {
     tree.files()
         .iter()
-        .filter(|file| file.is_named("Cargo.toml"))
+        .filter(|file| file.is_named("Cargo.toml") && !is_alone(file))
         .filter_map(|file| Some((file, name(file)?)))
+}
+
+fn is_alone(manifest: &Source) -> bool {
+    !manifest.path.parent().is_none_or(|folder| folder.as_os_str().is_empty())
+        && manifest.text.lines().any(|line| line.trim_end() == "[workspace]")
 }
 
 /// The name in `[package]`.
@@ -76,6 +81,16 @@ fn is_name(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_workspace_of_its_own_is_none_of_this_ones_packages() {
+        let own = "[workspace]\n[package]\nname = \"y\"\n[dependencies]\na = \"1\"\n";
+        let tree = Tree::of(&[
+            ("Cargo.toml", "[workspace]\n[package]\nname = \"x\"\n"),
+            ("tests/fuzz/Cargo.toml", own),
+        ]);
+        assert_eq!(packages(&tree).map(|(_, name)| name).collect::<Vec<_>>(), ["x"]);
+    }
 
     #[test]
     fn all_tables_are_read_and_nothing_else() {
