@@ -15,6 +15,7 @@ mod allocators;
 mod bench_cli;
 mod budgeted;
 mod cli_bad_input;
+mod cli_cache;
 mod cli_events;
 mod cli_events_analysis;
 mod cli_events_pair;

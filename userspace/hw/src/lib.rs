@@ -17,10 +17,13 @@ pub mod group;
 mod machine;
 pub mod placement;
 pub mod pmu;
+pub mod rdt;
+pub mod resctrl;
 mod root;
 pub mod sampling;
 pub mod search;
 pub mod topology;
+pub mod topology_cache;
 pub mod tracefs;
 #[cfg(target_arch = "x86_64")]
 mod x86;

@@ -1,6 +1,7 @@
 //! The command line: one file per command. Results go to stdout, logs and progress to stderr.
 
 mod bench;
+mod cache;
 mod diff;
 mod doctor;
 mod events;
@@ -63,6 +64,8 @@ enum Command {
     Import(import::Args),
     /// What this machine, or any CPU, can count.
     Events(events::Args),
+    /// Who may use how much of the last-level cache and the memory bandwidth.
+    Cache(cache::Args),
     /// Delete old runs.
     Prune(prune::Args),
 }
@@ -96,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Events(args) => events::run(&args),
+        Command::Cache(args) => cache::run(&args),
         Command::Prune(args) => prune::run(&args),
     })
 }

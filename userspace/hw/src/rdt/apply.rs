@@ -1,0 +1,133 @@
+//! A change as a whole: a class, its values and its members, or, if a part of it fails, nothing.
+
+use waytrace_model::cache_report::Class;
+
+use super::{CacheAllocation, DEFAULT_CLASS, RdtError, Setting};
+
+/// What to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Class; made where there is none of that name.
+    pub class: String,
+    /// Its values.
+    pub settings: Vec<Setting>,
+    /// Who becomes a member.
+    pub members: Members,
+}
+
+/// Members of a class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Members {
+    /// Threads.
+    Tasks(Vec<u32>),
+    /// Logical CPUs.
+    Cpus(Vec<u32>),
+    /// None beside those there are.
+    None,
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The class.
+    pub class: String,
+    /// Whether it was made for this.
+    pub created: bool,
+}
+
+/// Carries a request out. After an error everything is as before, unless the error says otherwise.
+///
+/// # Errors
+/// What failed; [`RdtError::NotUndone`] where taking back failed, too.
+pub fn apply(allocation: &mut dyn CacheAllocation, request: &Request) -> Result<Change, RdtError> {
+    let before = allocation.classes()?;
+    let exists = before.iter().any(|class| class.name == request.class);
+    let class = if exists { request.class.clone() } else { allocation.create_class(&request.class)? };
+    let refused = match allocation.set(&class, &request.settings) {
+        // Values are set all or none, and of members none was touched.
+        Err(refused) => (refused, &Members::None),
+        Ok(()) => match assign(allocation, &class, &request.members) {
+            Ok(()) => return Ok(Change { class, created: !exists }),
+            Err(refused) => (refused, &request.members),
+        },
+    };
+    let (first, touched) = refused;
+    let undone = match (exists, touched) {
+        (true, Members::None) => Ok(()),
+        _ => undo(allocation, &class, exists, &before, touched),
+    };
+    match undone {
+        Ok(()) => Err(first),
+        Err(second) => Err(RdtError::NotUndone { first: Box::new(first), second: Box::new(second) }),
+    }
+}
+
+fn assign(allocation: &mut dyn CacheAllocation, class: &str, members: &Members) -> Result<(), RdtError> {
+    match members {
+        Members::Tasks(tids) => allocation.assign_tasks(class, tids),
+        Members::Cpus(cpus) => allocation.assign_cpus(class, cpus),
+        Members::None => Ok(()),
+    }
+}
+
+/// Members go back to the classes they had, then the class to its values.
+fn undo(
+    allocation: &mut dyn CacheAllocation,
+    class: &str,
+    existed: bool,
+    before: &[Class],
+    members: &Members,
+) -> Result<(), RdtError> {
+    for old in before.iter().filter(|old| old.name != class) {
+        match members {
+            // Nobody's threads are the default class's: of that one they are not told.
+            Members::Tasks(tids) => {
+                let elsewhere = |tid: &&u32| {
+                    before.iter().any(|other| other.name != DEFAULT_CLASS && other.tasks.contains(tid))
+                };
+                let back: Vec<u32> = match old.name == DEFAULT_CLASS {
+                    true => tids.iter().filter(|tid| !elsewhere(tid)).copied().collect(),
+                    false => tids.iter().filter(|tid| old.tasks.contains(tid)).copied().collect(),
+                };
+                put_back(allocation, &old.name, &back)?;
+            }
+            Members::Cpus(cpus) => {
+                let back: Vec<u32> = cpus.iter().filter(|cpu| old.cpus.contains(cpu)).copied().collect();
+                if !back.is_empty() {
+                    allocation.assign_cpus(&old.name, &back)?;
+                }
+            }
+            Members::None => {}
+        }
+    }
+    match before.iter().find(|old| old.name == class).filter(|_| existed) {
+        Some(old) => allocation.set(class, &settings_of(old)),
+        None => allocation.remove_class(class),
+    }
+}
+
+/// A thread that is gone needs no class.
+fn put_back(allocation: &mut dyn CacheAllocation, class: &str, tids: &[u32]) -> Result<(), RdtError> {
+    for tid in tids {
+        match allocation.assign_tasks(class, &[*tid]) {
+            Err(RdtError::NoTask { .. }) | Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The values a class has.
+fn settings_of(class: &Class) -> Vec<Setting> {
+    let masks = class.masks.iter().map(|mask| Setting::Mask {
+        resource: mask.resource.clone(),
+        cache_id: mask.cache_id,
+        mask: mask.mask,
+    });
+    let limits = class.limits.iter().map(|limit| Setting::Limit {
+        resource: limit.resource.clone(),
+        cache_id: limit.cache_id,
+        value: limit.value,
+    });
+    masks.chain(limits).collect()
+}

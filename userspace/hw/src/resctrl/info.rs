@@ -1,0 +1,139 @@
+//! What `info` says the machine can do.
+//!
+//! Source: `Documentation/filesystems/resctrl.rst`, "Info directory".
+
+use waytrace_model::cache::{CacheId, MaskRules, WayMask};
+use waytrace_model::cache_report::{
+    BandwidthResource, CacheDomain, CacheResource, Capabilities, LimitUnit, Monitoring, Use,
+};
+
+use super::files::Files;
+use super::schemata;
+use crate::Root;
+use crate::rdt::RdtError;
+use crate::topology::cpuinfo_field;
+use crate::topology_cache::{Cache, caches};
+
+const NUMBER: &str = "a number";
+
+/// Reads all of it.
+pub fn read(root: &Root, files: &Files, options: &[String]) -> Result<Capabilities, RdtError> {
+    let lines = super::lines_of(files, "")?;
+    let topology = caches(root)?;
+    let mut capabilities = Capabilities { monitoring: monitoring(files)?, ..Capabilities::default() };
+    for line in &lines {
+        let ids: Vec<CacheId> = line.values.iter().map(|(id, _)| *id).collect();
+        let dir = format!("info/{}", line.resource);
+        match schemata::level(&line.resource) {
+            Some(level) => {
+                capabilities.caches.push(cache(files, &dir, &line.resource, level, &ids, &topology)?);
+            }
+            None => capabilities.bandwidth.push(bandwidth(root, files, &dir, &line.resource, ids, options)?),
+        }
+    }
+    let classes = capabilities.caches.iter().map(|cache| cache.classes);
+    let classes = classes.chain(capabilities.bandwidth.iter().map(|bandwidth| bandwidth.classes));
+    capabilities.max_classes = classes.min().unwrap_or(0);
+    Ok(capabilities)
+}
+
+fn number(files: &Files, rel: &str) -> Result<u32, RdtError> {
+    files.parsed(rel, NUMBER, |text| text.parse().ok())
+}
+
+fn mask(files: &Files, rel: &str) -> Result<WayMask, RdtError> {
+    files.parsed(rel, "a mask", |text| WayMask::parse(text).ok())
+}
+
+fn cache(
+    files: &Files,
+    dir: &str,
+    resource: &str,
+    level: u32,
+    ids: &[CacheId],
+    topology: &[Cache],
+) -> Result<CacheResource, RdtError> {
+    let full_mask = mask(files, &format!("{dir}/cbm_mask"))?;
+    let sparse = files.read_optional(&format!("{dir}/sparse_masks"))?.is_some_and(|text| text == "1");
+    let domain = |id: &CacheId| {
+        let known = topology.iter().find(|cache| (cache.level, cache.id) == (level, *id));
+        CacheDomain {
+            id: *id,
+            size_bytes: known.and_then(|cache| cache.size_bytes),
+            cpus: known.map_or_else(Vec::new, |cache| cache.cpus.clone()),
+        }
+    };
+    let caches: Vec<CacheDomain> = ids.iter().map(domain).collect();
+    let size = caches.iter().find_map(|cache| cache.size_bytes);
+    let shareable = format!("{dir}/shareable_bits");
+    Ok(CacheResource {
+        name: resource.to_owned(),
+        level,
+        used_for: match resource {
+            name if name.ends_with("CODE") => Use::Code,
+            name if name.ends_with("DATA") => Use::Data,
+            _ => Use::Unified,
+        },
+        rules: MaskRules { full_mask, min_ways: number(files, &format!("{dir}/min_cbm_bits"))?, sparse },
+        shareable_mask: match files.read_optional(&shareable)? {
+            Some(_) => mask(files, &shareable)?,
+            None => WayMask::default(),
+        },
+        ways: full_mask.ways(),
+        way_bytes: size.and_then(|bytes| bytes.checked_div(u64::from(full_mask.ways()))),
+        classes: number(files, &format!("{dir}/num_closids"))?,
+        io_alloc: files.read_optional(&format!("{dir}/io_alloc"))?,
+        caches,
+    })
+}
+
+fn bandwidth(
+    root: &Root,
+    files: &Files,
+    dir: &str,
+    resource: &str,
+    caches: Vec<CacheId>,
+    options: &[String],
+) -> Result<BandwidthResource, RdtError> {
+    let cpuinfo = root.read("proc/cpuinfo").unwrap_or_default();
+    let unit = match cpuinfo_field(&cpuinfo, "vendor_id") {
+        _ if options.iter().any(|option| option == "mba_MBps") => LimitUnit::MibPerSecond,
+        Some("AuthenticAMD" | "HygonGenuine") => LimitUnit::EighthGbPerSecond,
+        _ => LimitUnit::Percent,
+    };
+    Ok(BandwidthResource {
+        name: resource.to_owned(),
+        unit,
+        min: number(files, &format!("{dir}/min_bandwidth"))?,
+        step: number(files, &format!("{dir}/bandwidth_gran"))?,
+        linear: files.read_optional(&format!("{dir}/delay_linear"))?.map(|text| text == "1"),
+        throttle_mode: files.read_optional(&format!("{dir}/thread_throttle_mode"))?,
+        classes: number(files, &format!("{dir}/num_closids"))?,
+        caches,
+    })
+}
+
+fn monitoring(files: &Files) -> Result<Option<Monitoring>, RdtError> {
+    const DIR: &str = "info/L3_MON";
+    if !files.is_dir(DIR) {
+        return Ok(None);
+    }
+    let optional = |file: &str| files.read_optional(&format!("{DIR}/{file}"));
+    let modes = optional("mbm_assign_mode")?.unwrap_or_default();
+    let threshold = optional("max_threshold_occupancy")?;
+    Ok(Some(Monitoring {
+        events: files
+            .read(&format!("{DIR}/mon_features"))?
+            .lines()
+            .map(|event| event.trim().to_owned())
+            // Files that configure an event are listed among the events.
+            .filter(|event| !event.is_empty() && !event.ends_with("_config"))
+            .collect(),
+        max_rmids: number(files, &format!("{DIR}/num_rmids"))?,
+        assign_mode: modes
+            .split_whitespace()
+            .find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'))
+            .map(str::to_owned),
+        max_threshold_occupancy_bytes: threshold.and_then(|text| text.parse().ok()),
+    }))
+}

@@ -1,0 +1,172 @@
+//! Cache allocation by the kernel's resctrl file system: Intel's RDT, AMD's QoS and Arm's MPAM alike.
+//!
+//! Source: `Documentation/filesystems/resctrl.rst`.
+
+mod files;
+mod group;
+mod info;
+mod monitor;
+mod schemata;
+mod write;
+
+use waytrace_model::cache_report::{Capabilities, Class, Interface, Mode};
+
+use crate::Root;
+use crate::rdt::{
+    CacheAllocation, DEFAULT_CLASS, EventReading, Monitored, RdtError, ResctrlState, Setting, resctrl_state,
+    why_not,
+};
+use files::Files;
+
+/// A mounted resctrl.
+#[derive(Debug, Clone)]
+pub struct Resctrl {
+    root: Root,
+    files: Files,
+    options: Vec<String>,
+}
+
+/// A class's directory below the mount, with the slash its files need.
+fn dir_of(class: &str) -> String {
+    if class == DEFAULT_CLASS { String::new() } else { format!("{class}/") }
+}
+
+/// Lines of a group's schemata; none where the machine only monitors.
+fn lines_of(files: &Files, dir: &str) -> Result<Vec<schemata::Line>, RdtError> {
+    let rel = format!("{dir}schemata");
+    let Some(text) = files.read_optional(&rel)? else { return Ok(Vec::new()) };
+    schemata::parse(&text).map_err(|text| RdtError::Malformed {
+        path: files.path(&rel),
+        text,
+        expected: "a line of schemata, as L3:0=fff;1=fff",
+    })
+}
+
+impl Resctrl {
+    /// Finds where it is mounted.
+    ///
+    /// # Errors
+    /// [`RdtError::Unavailable`] with the reason and the mend.
+    pub fn open(root: &Root) -> Result<Self, RdtError> {
+        let state = resctrl_state(root);
+        if let ResctrlState::Mounted { path, options } = state {
+            return Ok(Self { root: root.clone(), files: Files::new(path), options });
+        }
+        Err(RdtError::Unavailable { reason: why_not(&state).unwrap_or_default() })
+    }
+
+    /// A class there is.
+    fn existing(&self, class: &str) -> Result<String, RdtError> {
+        if group::names(&self.files).iter().any(|name| name == class) {
+            return Ok(dir_of(class));
+        }
+        Err(RdtError::NoClass { class: class.to_owned() })
+    }
+
+    /// A class that may be changed: what somebody locked or has to himself stays as it is.
+    fn changeable(&self, class: &str) -> Result<String, RdtError> {
+        let dir = self.existing(class)?;
+        let mode = match group::mode(&self.files, &dir)? {
+            Some(Mode::PseudoLocked) => "pseudo-locked",
+            Some(Mode::PseudoLocksetup) => "being pseudo-locked",
+            Some(Mode::Exclusive) => "exclusive",
+            Some(Mode::Shareable) | None => return Ok(dir),
+        };
+        Err(RdtError::Protected { class: class.to_owned(), mode })
+    }
+
+    fn monitor_dir(&self, class: &str, name: &str) -> Result<String, RdtError> {
+        let dir = format!("{}mon_groups/{name}/", self.existing(class)?);
+        if group::check_name(name).is_ok() && self.files.is_dir(&dir) {
+            return Ok(dir);
+        }
+        Err(RdtError::NoMonitor { class: class.to_owned(), name: name.to_owned() })
+    }
+}
+
+impl CacheAllocation for Resctrl {
+    fn interface(&self) -> Interface {
+        Interface::Resctrl
+    }
+
+    fn capabilities(&self) -> Result<Capabilities, RdtError> {
+        info::read(&self.root, &self.files, &self.options)
+    }
+
+    fn classes(&self) -> Result<Vec<Class>, RdtError> {
+        let mut classes = Vec::new();
+        for name in group::names(&self.files) {
+            match group::read(&self.files, &name) {
+                Ok(class) => classes.push(class),
+                // Somebody removed it since it was listed.
+                Err(_) if name != DEFAULT_CLASS && !self.files.is_dir(&name) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(classes)
+    }
+
+    fn create_class(&mut self, wanted: &str) -> Result<String, RdtError> {
+        group::check_name(wanted)?;
+        match self.files.make(wanted) {
+            Ok(()) => Ok(wanted.to_owned()),
+            Err(RdtError::Refused { source, .. }) if source.raw_os_error() == Some(libc::ENOSPC) => {
+                Err(RdtError::NoClassLeft { max: self.capabilities()?.max_classes })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn remove_class(&mut self, class: &str) -> Result<(), RdtError> {
+        if class == DEFAULT_CLASS {
+            return Err(RdtError::BadName { name: class.to_owned(), reason: "the default class stays" });
+        }
+        self.existing(class)?;
+        self.files.remove(class)
+    }
+
+    fn set(&mut self, class: &str, settings: &[Setting]) -> Result<(), RdtError> {
+        if settings.is_empty() {
+            return Ok(());
+        }
+        let dir = self.changeable(class)?;
+        write::settings(&self.files, &dir, &self.capabilities()?, settings)
+    }
+
+    fn assign_tasks(&mut self, class: &str, tids: &[u32]) -> Result<(), RdtError> {
+        write::tasks(&self.files, &self.existing(class)?, tids)
+    }
+
+    fn assign_cpus(&mut self, class: &str, cpus: &[u32]) -> Result<(), RdtError> {
+        write::cpus(&self.root, &self.files, &self.existing(class)?, cpus)
+    }
+
+    fn create_monitor(&mut self, class: &str, name: &str) -> Result<(), RdtError> {
+        group::check_name(name)?;
+        let dir = self.existing(class)?;
+        self.files.make(&format!("{dir}mon_groups/{name}"))
+    }
+
+    fn remove_monitor(&mut self, class: &str, name: &str) -> Result<(), RdtError> {
+        let dir = self.monitor_dir(class, name)?;
+        self.files.remove(dir.trim_end_matches('/'))
+    }
+
+    fn monitor_tasks(&mut self, class: &str, name: &str, tids: &[u32]) -> Result<(), RdtError> {
+        write::tasks(&self.files, &self.monitor_dir(class, name)?, tids)
+    }
+
+    fn read(&self, whom: &Monitored) -> Result<Vec<EventReading>, RdtError> {
+        let dir = match whom {
+            Monitored::Class(class) => self.existing(class)?,
+            Monitored::Group { class, name } => self.monitor_dir(class, name)?,
+        };
+        let monitoring = self.capabilities()?.monitoring.ok_or_else(|| RdtError::Unavailable {
+            reason: "this CPU has no cache monitoring (no info/L3_MON in resctrl)".to_owned(),
+        })?;
+        monitor::read(&self.files, &dir, &monitoring.events)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Caches of the machine: their numbers, sizes, ways and the CPUs that share them.
+//!
+//! Source: `Documentation/ABI/testing/sysfs-devices-system-cpu` (`cache/index*`), `Documentation/admin-guide/cputopology.rst`.
+
+use waytrace_model::cache::CacheId;
+
+use crate::topology::{cpus_online, parse_list};
+use crate::{Error, Root};
+
+/// One cache of data, or of data and code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cache {
+    /// Level, from 1.
+    pub level: u32,
+    /// Its number among those of its level; where the kernel tells none, that of its first CPU.
+    pub id: CacheId,
+    /// Its size.
+    pub size_bytes: Option<u64>,
+    /// Its ways, those a mask cannot tell apart as well.
+    pub ways: Option<u32>,
+    /// Bytes of a line.
+    pub line_bytes: Option<u32>,
+    /// Logical CPUs that share it, ascending.
+    pub cpus: Vec<u32>,
+}
+
+/// Caches of the CPUs online, by level and number. Without those of code alone.
+///
+/// # Errors
+/// The CPUs online cannot be read; what a cache does not tell is `None`.
+pub fn caches(root: &Root) -> Result<Vec<Cache>, Error> {
+    let mut found: Vec<Cache> = Vec::new();
+    for cpu in cpus_online(root)? {
+        let dir = format!("sys/devices/system/cpu/cpu{cpu}/cache");
+        for index in root.names(&dir).iter().filter(|name| name.starts_with("index")) {
+            let Some(cache) = read(root, &format!("{dir}/{index}"), cpu) else { continue };
+            if !found.iter().any(|known| (known.level, known.id) == (cache.level, cache.id)) {
+                found.push(cache);
+            }
+        }
+    }
+    found.sort_by_key(|cache| (cache.level, cache.id));
+    Ok(found)
+}
+
+fn read(root: &Root, dir: &str, cpu: u32) -> Option<Cache> {
+    let number = |file: &str| root.read_number(&format!("{dir}/{file}")).and_then(|n| u32::try_from(n).ok());
+    if root.read(&format!("{dir}/type")).ok()? == "Instruction" {
+        return None;
+    }
+    let shared = root.read(&format!("{dir}/shared_cpu_list")).ok();
+    let cpus = shared.and_then(|list| parse_list(&list).ok()).unwrap_or_else(|| vec![cpu]);
+    let size = root.read(&format!("{dir}/size")).ok();
+    Some(Cache {
+        level: number("level")?,
+        id: CacheId(number("id").or_else(|| cpus.first().copied())?),
+        size_bytes: size.and_then(|text| text.strip_suffix('K')?.parse::<u64>().ok()?.checked_mul(1024)),
+        ways: number("ways_of_associativity"),
+        line_bytes: number("coherency_line_size"),
+        cpus,
+    })
+}
+
+/// The socket a CPU is in, where sysfs tells.
+pub fn socket(root: &Root, cpu: u32) -> Option<u32> {
+    let rel = format!("sys/devices/system/cpu/cpu{cpu}/topology/physical_package_id");
+    root.read_number(&rel).and_then(|id| u32::try_from(id).ok())
+}
+
+/// CPUs of the same core, with the one asked for; only that one where sysfs does not tell.
+pub fn smt_siblings(root: &Root, cpu: u32) -> Vec<u32> {
+    let dir = format!("sys/devices/system/cpu/cpu{cpu}/topology");
+    let list = root.read(&format!("{dir}/thread_siblings_list"));
+    list.ok()
+        .and_then(|list| parse_list(&list).ok())
+        .filter(|cpus| !cpus.is_empty())
+        .unwrap_or_else(|| vec![cpu])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Tree;
+
+    #[test]
+    fn caches_are_found_once_with_their_cpus() {
+        let tree = Tree::new(&[("sys/devices/system/cpu/online", "0-1\n")]);
+        for cpu in 0..2 {
+            let dir = format!("sys/devices/system/cpu/cpu{cpu}");
+            for (index, level, kind, id, size, ways, cpus) in [
+                (0, "1", "Data", cpu, "32K", "8", format!("{cpu}")),
+                (1, "1", "Instruction", cpu, "32K", "8", format!("{cpu}")),
+                (3, "3", "Unified", 4, "16896K", "11", "0-1".to_owned()),
+            ] {
+                let file =
+                    |name: &str, text: &str| tree.write(&format!("{dir}/cache/index{index}/{name}"), text);
+                file("level", level);
+                file("type", kind);
+                file("id", &format!("{id}\n"));
+                file("size", size);
+                file("ways_of_associativity", ways);
+                file("coherency_line_size", "64\n");
+                file("shared_cpu_list", &cpus);
+            }
+            tree.write(&format!("{dir}/topology/physical_package_id"), "1\n");
+            tree.write(&format!("{dir}/topology/thread_siblings_list"), "0-1\n");
+        }
+        let found = caches(&tree.root).unwrap();
+        assert_eq!(
+            found.iter().map(|cache| (cache.level, cache.id.0)).collect::<Vec<_>>(),
+            [(1, 0), (1, 1), (3, 4)]
+        );
+        assert_eq!(
+            (found[2].size_bytes, found[2].ways, &found[2].cpus),
+            (Some(16896 << 10), Some(11), &vec![0, 1])
+        );
+        assert_eq!((socket(&tree.root, 0), smt_siblings(&tree.root, 1)), (Some(1), vec![0, 1]));
+        assert_eq!((socket(&tree.root, 9), smt_siblings(&tree.root, 9)), (None, vec![9]));
+    }
+}
