@@ -8,6 +8,7 @@ use serde::Serialize;
 use waytrace_analysis::compare::{Change, Sides, changes};
 use waytrace_analysis::spread::{Ratio, Spread};
 use waytrace_model::units::format_count;
+use waytrace_report::matrix::SIGNIFICANT;
 
 use super::super::output::{plain, print, print_json, say, width};
 use super::super::table::{Table, left, right};
@@ -57,8 +58,6 @@ pub struct Args {
 const SCHEMA_VERSION: u32 = 1;
 /// What intervals are drawn from: the same measurements give the same ones.
 const SEED: u64 = 1;
-/// A `q` below this is a change.
-const SIGNIFICANT: f64 = 0.05;
 
 #[derive(Debug, Serialize)]
 struct Report {

@@ -6,8 +6,8 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow, bail, ensure};
 use waytrace_analysis::packing::pack;
 use waytrace_hw::catalogue::constraints::Setup;
-use waytrace_hw::catalogue::{Counters, Event};
-use waytrace_hw::events::{PerfAttr, Source, resolve, resolve_perf};
+use waytrace_hw::catalogue::{Counters, Event, Fields};
+use waytrace_hw::events::{Modifiers, PerfAttr, Source, resolve, resolve_perf};
 use waytrace_hw::{Error, Machine, topology};
 use waytrace_image::process;
 use waytrace_measure::places::PerfEvents;
@@ -172,11 +172,34 @@ fn candidates(catalogue: &[Event], wanted: &Wanted<'_>) -> Vec<Event> {
     }
     let mut once = BTreeSet::new();
     let names = wanted.named.iter().flat_map(|list| split(list)).filter(|name| once.insert(*name));
-    names.map(|name| known(catalogue, name).unwrap_or_else(|| unknown(name))).collect()
+    names.map(|name| named(catalogue, name)).collect()
+}
+
+fn named(catalogue: &[Event], name: &str) -> Event {
+    let modified = || {
+        let event = known(catalogue, modifiers(name)?.0)?;
+        Some(Event { name: name.to_owned(), ..event })
+    };
+    known(catalogue, name).or_else(modified).unwrap_or_else(|| unknown(name))
+}
+
+/// A name without what follows its last colon, and that, if it can be modifiers.
+fn modifiers(name: &str) -> Option<(&str, &str)> {
+    name.rsplit_once(':').filter(|(_, letters)| Modifiers::parse(letters).is_ok())
 }
 
 fn known(catalogue: &[Event], name: &str) -> Option<Event> {
     catalogue.iter().find(|event| event.name.eq_ignore_ascii_case(name)).cloned()
+}
+
+/// How the kernel is told of an event, once for each instance of its PMU. One that is written with its terms has the modifiers
+/// behind them.
+fn perf_names(machine: &Machine, event: &Event) -> Vec<String> {
+    let Some((name, letters)) = modifiers(&event.name).filter(|_| event.fields != Fields::default()) else {
+        return event.perf_names(machine);
+    };
+    let bare = Event { name: name.to_owned(), ..event.clone() };
+    bare.perf_names(machine).into_iter().map(|name| name + letters).collect()
 }
 
 /// An event that is only spelled: its PMU is what it begins with. A tracepoint has a colon and takes no counter.
@@ -211,7 +234,7 @@ pub fn attr(machine: &Machine, name: &str) -> Result<PerfAttr, Error> {
 impl Chosen {
     /// Adds an event, once for each instance of its PMU.
     fn instances(&mut self, machine: &Machine, event: &Event) -> Vec<u32> {
-        let mut names = event.perf_names(machine);
+        let mut names = perf_names(machine, event);
         if names.is_empty() {
             names.push(event.name.clone());
         }
@@ -240,7 +263,7 @@ impl Chosen {
             let number = match there.and_then(|number| u32::try_from(number).ok()) {
                 Some(number) => number,
                 None => {
-                    let event = known(catalogue, name).unwrap_or_else(|| unknown(name));
+                    let event = named(catalogue, name);
                     let Some(number) = self.instances(machine, &event).first().copied() else { continue };
                     number
                 }
@@ -283,6 +306,19 @@ mod tests {
         assert_eq!(names(&found), ["task-clock", "cpu/event=1,umask=2/", "no:such"]);
         assert_eq!((found[1].pmu.as_str(), found[1].counters.unlimited), ("cpu", false));
         assert!(found[2].counters.unlimited);
+    }
+
+    #[test]
+    fn modifiers_leave_an_event_on_its_counters() {
+        let cycles = Event { counters: Counters::default(), ..event("cycles", "cpu") };
+        let coded = Event { fields: Fields { codes: vec![0xd1], ..Fields::default() }, ..cycles.clone() };
+        let all = [cycles, Event { name: "missed".to_owned(), ..coded }, event("a:uk", "tracepoint")];
+        let found = named(&all, "cycles:uk");
+        assert_eq!((found.name.as_str(), found.pmu.as_str()), ("cycles:uk", "cpu"));
+        assert!(!found.counters.unlimited && named(&all, "a:uk").counters.unlimited);
+        assert_eq!(named(&all, "cycles:x").pmu, "tracepoint", "no modifier, so the name of something else");
+        let missed = named(&all, "missed:u");
+        assert_eq!((missed.name.as_str(), missed.fields.codes[0]), ("missed:u", 0xd1));
     }
 
     #[test]
