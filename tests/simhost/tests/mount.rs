@@ -256,3 +256,13 @@ fn time_follows_the_clock_unless_it_is_frozen() {
     std::thread::sleep(Duration::from_millis(20));
     assert_eq!(cycles(), stopped);
 }
+
+#[test]
+fn a_mount_in_use_leaves_the_tree_nevertheless() {
+    let Some(host) = mount(&hosts::twelve(), Program::Stream) else { return };
+    let open = File::open(host.resctrl("schemata")).unwrap();
+    let path = host.resctrl("schemata");
+    drop(host.mounted);
+    assert!(!path.exists());
+    drop(open);
+}

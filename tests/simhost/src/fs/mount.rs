@@ -1,5 +1,7 @@
 //! A host mounted as a directory, and the clock that moves it.
 
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -94,10 +96,18 @@ impl Drop for Mounted {
         }
         if let Some(session) = self.session.take()
             && let Err(error) = session.umount_and_join()
+            && !detach(&self.path)
         {
             eprintln!("unmounting {}: {error}", self.path.display());
         }
     }
+}
+
+/// Takes a mount that somebody still uses out of the tree; it is served until the last user is gone.
+fn detach(path: &Path) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: `path` is a string that ends in a zero byte and lives during the call, which keeps no reference to it.
+    unsafe { libc::umount2(path.as_ptr(), libc::MNT_DETACH) == 0 }
 }
 
 fn follow_clock(host: &Mutex<Host>, stop: &AtomicBool, factor: f64) {

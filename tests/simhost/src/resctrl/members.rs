@@ -115,6 +115,10 @@ impl Resctrl {
         }
         let parsed = if as_list { parse_cpu_list(text) } else { parse_cpu_mask(text) };
         let Some(cpus) = parsed else { return self.refuse(libc::EINVAL, "Bad CPU list/mask") };
+        if cpus.last().is_some_and(|&last| last >= machine.spec().cpus()) {
+            let errno = if as_list { libc::ERANGE } else { libc::EOVERFLOW };
+            return self.refuse(errno, "Bad CPU list/mask");
+        }
         if cpus.iter().any(|&cpu| !machine.is_online(cpu)) {
             return self.refuse(libc::EINVAL, "Can only assign online CPUs");
         }

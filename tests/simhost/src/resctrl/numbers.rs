@@ -43,11 +43,13 @@ pub(super) fn parse_cpu_list(text: &str) -> Option<BTreeSet<usize>> {
     Some(cpus)
 }
 
-/// Reads a mask; none where it is none.
+/// Reads a mask; none where it is none. Words may be apart by any commas and white space, also at the ends: pqos writes
+/// `04,`. Without a word it is empty (`lib/bitmap-str.c`).
 pub(super) fn parse_cpu_mask(text: &str) -> Option<BTreeSet<usize>> {
     let mut cpus = BTreeSet::new();
-    for (number, word) in text.trim().rsplit(',').enumerate() {
-        let is_hex = !word.is_empty() && word.len() <= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let words = text.rsplit(|c: char| c == ',' || c.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    for (number, word) in words.enumerate() {
+        let is_hex = word.len() <= 8 && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         let word = is_hex.then(|| u32::from_str_radix(word, 16).ok()).flatten()?;
         cpus.extend((0..32).filter(|bit| word >> bit & 1 == 1).map(|bit| number * 32 + bit));
     }
@@ -74,10 +76,8 @@ mod tests {
         assert_eq!([mask(&[0, 3], 8), mask(&[], 12), mask(&[9], 10)], ["09", "000", "200"]);
         assert_eq!(mask(&[0, 33], 36), "2,00000001");
         assert_eq!(parse_cpu_mask("2,00000001\n"), Some([0, 33].into()));
-        assert_eq!(
-            [parse_cpu_mask(""), parse_cpu_mask("x"), parse_cpu_mask("123456789")],
-            [None, None, None]
-        );
+        assert_eq!([parse_cpu_mask("04,"), parse_cpu_mask("")], [Some([2].into()), Some(BTreeSet::new())]);
+        assert_eq!([parse_cpu_mask("x"), parse_cpu_mask("123456789")], [None, None]);
     }
 
     #[test]

@@ -191,17 +191,22 @@ fn cpus_move_between_groups() {
     twelve.write("a/mon_groups/m/cpus", "40\n").unwrap();
     let rmid = twelve.resctrl.group("a").unwrap().monitors["m"].rmid;
     assert_eq!(twelve.machine.control.pqr[6].rmid, rmid);
+    twelve.machine.take_offline(5);
+    twelve.resctrl.cpu_offline(5);
     for (path, text, status) in [
         ("cpus", "1\n", "Can't drop CPUs from default group\n"),
-        ("a/cpus_list", "8\n", "Can only assign online CPUs\n"),
+        ("a/cpus_list", "5\n", "Can only assign online CPUs\n"),
         ("a/cpus", "zz\n", "Bad CPU list/mask\n"),
         ("a/mon_groups/m/cpus_list", "0\n", "Can only add CPUs to mongroup that belong to parent\n"),
     ] {
         assert_eq!(twelve.write(path, text), Err(libc::EINVAL), "{path}");
         assert_eq!(twelve.status(), status);
     }
+    assert_eq!(twelve.write("a/cpus_list", "8\n"), Err(libc::ERANGE));
+    assert_eq!(twelve.write("a/cpus", "100\n"), Err(libc::EOVERFLOW));
+    assert_eq!(twelve.status(), "Bad CPU list/mask\n");
     twelve.write("a/cpus", "0\n").unwrap();
-    assert_eq!(twelve.read("cpus_list"), "0-7\n");
+    assert_eq!(twelve.read("cpus_list"), "0-4,6-7\n");
     assert_eq!(twelve.machine.control.pqr[6], crate::model::control::Association::default());
 }
 
