@@ -144,7 +144,7 @@ fn set_refuses_before_it_writes() {
         assert!(finished.stderr.contains(needle), "{needle}: {}", finished.stderr);
     }
     for (args, needle) in [
-        (&["--pid", "78"][..], "no thread 78"),
+        (&["--pid", "78"][..], "no thread or process 78"),
         (&["--cgroup", "gone"], "cgroup.procs"),
         (&["--cpus", "7", "--class", "web"], "no CPU 7"),
         (&["--cpus", "x"], "not a CPU list"),
@@ -208,4 +208,17 @@ fn a_damaged_tree_names_the_file() {
         assert_eq!((finished.code, finished.stdout.as_str()), (2, ""), "{finished:#?}");
         assert!(finished.stderr.contains(file), "{file}: {}", finished.stderr);
     }
+}
+
+#[test]
+fn registers_are_refused_while_resctrl_is_mounted() {
+    let dir = host();
+    let finished = cache(&dir, &["show", "--interface", "msr"]);
+    assert_eq!((finished.code, finished.stdout.as_str()), (2, ""), "{finished:#?}");
+    assert!(
+        finished.stderr.contains("resctrl is mounted at") && finished.stderr.contains("--force"),
+        "{finished:#?}"
+    );
+    let forced = cache(&dir, &["show", "--interface", "msr", "--force"]);
+    assert!(forced.code == 2 && forced.stderr.contains("dev/cpu/0/cpuid"), "{forced:#?}");
 }

@@ -15,6 +15,7 @@ mod error;
 pub mod events;
 pub mod group;
 mod machine;
+pub mod msr;
 pub mod placement;
 pub mod pmu;
 pub mod rdt;

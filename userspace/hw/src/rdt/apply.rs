@@ -106,11 +106,11 @@ fn undo(
     }
 }
 
-/// A thread that is gone needs no class.
+/// A thread that is gone needs no class, and where threads cannot have one none was moved.
 fn put_back(allocation: &mut dyn CacheAllocation, class: &str, tids: &[u32]) -> Result<(), RdtError> {
     for tid in tids {
         match allocation.assign_tasks(class, &[*tid]) {
-            Err(RdtError::NoTask { .. }) | Ok(()) => {}
+            Err(RdtError::NoTask { .. } | RdtError::Unsupported { .. }) | Ok(()) => {}
             Err(error) => return Err(error),
         }
     }

@@ -127,7 +127,7 @@ pub enum RdtError {
         max: u32,
     },
     /// A thread that is gone.
-    #[error("there is no thread {tid}; has it ended?")]
+    #[error("there is no thread or process {tid}; has it ended?")]
     NoTask {
         /// Thread.
         tid: u32,

@@ -1,6 +1,6 @@
 //! Allocating and monitoring caches: what the kernel's resctrl and the CPU's registers have in common.
 //!
-//! [`CacheAllocation`] is implemented by [`crate::resctrl::Resctrl`], the default, and by [`msr`], which
+//! [`CacheAllocation`] is implemented by [`crate::resctrl::Resctrl`], the default, and by [`crate::msr::MsrAllocation`], which
 //! must be asked for and is refused while resctrl is mounted. Nothing here decides what to set, nor sets it back.
 
 mod apply;
@@ -147,6 +147,12 @@ pub trait CacheAllocation {
     /// # Errors
     /// As [`Self::assign_tasks`]; a thread of another class.
     fn monitor_tasks(&mut self, class: &str, name: &str, tids: &[u32]) -> Result<(), RdtError>;
+
+    /// Makes CPUs of a class members of a monitoring group, beside those that are.
+    ///
+    /// # Errors
+    /// As [`Self::assign_cpus`]; a CPU of another class.
+    fn monitor_cpus(&mut self, class: &str, name: &str, cpus: &[u32]) -> Result<(), RdtError>;
 
     /// Reads all events of all caches.
     ///

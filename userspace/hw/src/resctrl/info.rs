@@ -74,7 +74,12 @@ fn cache(
             name if name.ends_with("DATA") => Use::Data,
             _ => Use::Unified,
         },
-        rules: MaskRules { full_mask, min_ways: number(files, &format!("{dir}/min_cbm_bits"))?, sparse },
+        // AMD takes empty masks and says 0; a class without a way is nothing anybody asks for.
+        rules: MaskRules {
+            full_mask,
+            min_ways: number(files, &format!("{dir}/min_cbm_bits"))?.max(1),
+            sparse,
+        },
         shareable_mask: match files.read_optional(&shareable)? {
             Some(_) => mask(files, &shareable)?,
             None => WayMask::default(),

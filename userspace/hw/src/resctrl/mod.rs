@@ -156,6 +156,10 @@ impl CacheAllocation for Resctrl {
         write::tasks(&self.files, &self.monitor_dir(class, name)?, tids)
     }
 
+    fn monitor_cpus(&mut self, class: &str, name: &str, cpus: &[u32]) -> Result<(), RdtError> {
+        write::cpus(&self.root, &self.files, &self.monitor_dir(class, name)?, cpus)
+    }
+
     fn read(&self, whom: &Monitored) -> Result<Vec<EventReading>, RdtError> {
         let dir = match whom {
             Monitored::Class(class) => self.existing(class)?,

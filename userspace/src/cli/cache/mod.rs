@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
 use waytrace_hw::Root;
+use waytrace_hw::msr::MsrAllocation;
 use waytrace_hw::rdt::{CacheAllocation, RdtError};
 use waytrace_hw::resctrl::Resctrl;
 
@@ -46,6 +47,9 @@ pub struct Host {
     /// Who is asked.
     #[arg(long, value_name = "NAME", global = true, default_value = "resctrl")]
     interface: Name,
+    /// With `--interface msr`: use registers although resctrl is mounted and uses them, too.
+    #[arg(long, global = true)]
+    force: bool,
     /// Directory that stands in for /.
     #[arg(long, value_name = "DIR", global = true, hide = true, default_value = "/")]
     host_root: PathBuf,
@@ -56,6 +60,8 @@ pub struct Host {
 enum Name {
     /// The kernel's resctrl file system.
     Resctrl,
+    /// The CPUs' registers, by the msr driver; only CPUs can have a share then.
+    Msr,
 }
 
 impl Host {
@@ -67,6 +73,7 @@ impl Host {
     fn open(&self) -> Result<Box<dyn CacheAllocation>, RdtError> {
         match self.interface {
             Name::Resctrl => Ok(Box::new(Resctrl::open(&self.root())?)),
+            Name::Msr => Ok(Box::new(MsrAllocation::open(&self.root(), self.force)?)),
         }
     }
 }

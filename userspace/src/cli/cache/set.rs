@@ -87,7 +87,7 @@ fn told(class: &str, created: bool, request: &Request) -> String {
         })
         .collect();
     let members = match &request.members {
-        Members::Tasks(tids) => format!("; {} threads", tids.len()),
+        Members::Tasks(tids) => format!("; {} thread{}", tids.len(), if tids.len() == 1 { "" } else { "s" }),
         Members::Cpus(cpus) => format!("; CPUs {}", waytrace_hw::topology::format_list(cpus)),
         Members::None => String::new(),
     };

@@ -168,6 +168,7 @@ fn members(class: &Class) -> [String; 4] {
     let threads = match class.task_count {
         None => String::new(),
         Some(_) if !class.tasks.is_empty() && class.tasks.len() <= NAMED => format_list(&class.tasks),
+        Some(1) => "1 thread".to_owned(),
         Some(count) => format!("{count} threads"),
     };
     let monitors: Vec<&str> = class.monitor_groups.iter().map(|group| group.name.as_str()).collect();
