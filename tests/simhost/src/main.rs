@@ -1,5 +1,5 @@
 //! `simhost`: mounts a simulated host to try things on by hand. It prints `ready` and serves until it gets end-of-file or
-//! a line on standard input.
+//! a line on standard input. Killed, it leaves a dead mount, which `umount` removes.
 
 use std::path::PathBuf;
 

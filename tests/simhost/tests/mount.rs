@@ -266,3 +266,36 @@ fn a_mount_in_use_leaves_the_tree_nevertheless() {
     assert!(!path.exists());
     drop(open);
 }
+
+/// Reads every file below a directory but the registers, and counts them.
+fn read_all(path: &std::path::Path) -> usize {
+    let entries = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path());
+    let read = |path: PathBuf| {
+        if path.is_dir() {
+            return read_all(&path);
+        }
+        if !path.ends_with("msr") && !path.ends_with("cpuid") {
+            let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+            assert!(text.ends_with('\n') || path.ends_with("tasks"), "{path:?}: {text:?}");
+        }
+        1
+    };
+    entries.map(read).sum()
+}
+
+#[test]
+fn every_file_of_every_host_can_be_read() {
+    for spec in hosts::NAMES.into_iter().filter_map(hosts::named) {
+        let Some(host) = mount(&spec, Program::Stream) else { return };
+        if spec.mounted {
+            fs::create_dir(host.resctrl("a")).unwrap();
+            assert_eq!(host.resctrl("a/mon_groups").exists(), spec.monitoring.is_some());
+            let schemata = host.read("sys/fs/resctrl/a/schemata");
+            assert_eq!(schemata, host.read("sys/fs/resctrl/schemata"), "{}: a new class is open", spec.name);
+            // What is read can be written back.
+            fs::write(host.resctrl("a/schemata"), &schemata).unwrap();
+        }
+        let files = read_all(&host.path(""));
+        assert!(files > 9 * 4 * spec.cpus(), "{}: {files} files", spec.name);
+    }
+}

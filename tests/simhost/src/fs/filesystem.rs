@@ -1,4 +1,4 @@
-//! The tree as FUSE asks for it. Nothing is cached by the kernel: every look and every read comes here.
+//! The tree as FUSE asks for it. The kernel keeps nothing that can change: every look at it and every read comes here.
 
 use std::ffi::OsStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,25 @@ use crate::faults::{Effect, Operation};
 use crate::host::Host;
 use crate::resctrl::Errno;
 
-const NO_TIME: Duration = Duration::ZERO;
+/// Directories that are always there.
+const LASTING: [&str; 11] = [
+    "counters",
+    "dev",
+    "dev/cpu",
+    "proc",
+    "sys",
+    "sys/devices",
+    "sys/devices/system",
+    "sys/devices/system/cpu",
+    "sys/devices/system/node",
+    "sys/fs",
+    "sys/fs/resctrl",
+];
+
+/// How long the kernel may go without asking for a path again.
+fn time_to_live(path: &str) -> Duration {
+    if LASTING.contains(&path) { Duration::from_secs(3600) } else { Duration::ZERO }
+}
 
 /// The host, and what FUSE knows of it.
 pub(super) struct SimulatedFs {
@@ -164,15 +182,15 @@ fn errno(number: Errno) -> FuseErrno {
 
 impl Filesystem for SimulatedFs {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match self.child(parent, name).and_then(|path| self.attributes(&path)) {
-            Ok(attributes) => reply.entry(&NO_TIME, &attributes, Generation(0)),
+        match self.child(parent, name).and_then(|path| Ok((self.attributes(&path)?, time_to_live(&path)))) {
+            Ok((attributes, time)) => reply.entry(&time, &attributes, Generation(0)),
             Err(number) => reply.error(errno(number)),
         }
     }
 
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
-        match self.path(inode).and_then(|path| self.attributes(&path)) {
-            Ok(attributes) => reply.attr(&NO_TIME, &attributes),
+        match self.path(inode).and_then(|path| Ok((self.attributes(&path)?, time_to_live(&path)))) {
+            Ok((attributes, time)) => reply.attr(&time, &attributes),
             Err(number) => reply.error(errno(number)),
         }
     }
@@ -290,7 +308,7 @@ impl Filesystem for SimulatedFs {
     fn mkdir(&self, _: &Request, parent: INodeNo, name: &OsStr, _: u32, _: u32, reply: ReplyEntry) {
         let made = self.change_directory(Operation::Mkdir, parent, name);
         match made.and_then(|path| self.attributes(&path)) {
-            Ok(attributes) => reply.entry(&NO_TIME, &attributes, Generation(0)),
+            Ok(attributes) => reply.entry(&Duration::ZERO, &attributes, Generation(0)),
             Err(number) => reply.error(errno(number)),
         }
     }

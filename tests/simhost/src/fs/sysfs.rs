@@ -6,26 +6,43 @@ use crate::host::Host;
 use crate::resctrl::cpu_list;
 use crate::spec::HostSpec;
 
-/// All files with their texts.
-pub(super) fn texts(host: &Host) -> Vec<(String, String)> {
+/// The files that are at or below a path of `sys`, and maybe others, with their texts. Every look-up comes here, so a CPU's
+/// are made only where the path leads to it.
+pub(super) fn texts(host: &Host, path: &[&str]) -> Vec<(String, String)> {
     let spec = host.machine.spec();
     let online: Vec<usize> = (0..spec.cpus()).filter(|&cpu| host.machine.is_online(cpu)).collect();
-    let all = cpu_list(0..spec.cpus());
-    let mut texts = vec![
-        cpu_file("online", &cpu_list(online.iter().copied())),
-        cpu_file("possible", &all),
-        cpu_file("present", &all),
-    ];
-    for cpu in 0..spec.cpus() {
-        if cpu > 0 {
-            texts.push(cpu_file(&format!("cpu{cpu}/online"), if online.contains(&cpu) { "1" } else { "0" }));
+    match path {
+        ["sys", "devices", "system", "node", ..] => nodes(spec, &online),
+        ["sys", "devices", "system", "cpu", name, ..] if number(name).is_some() => {
+            let cpu = number(name).filter(|&cpu| cpu < spec.cpus());
+            cpu.map(|cpu| of_cpu(spec, &online, cpu)).unwrap_or_default()
         }
-        if online.contains(&cpu) {
-            texts.extend(topology(spec, &online, cpu));
-            texts.extend(caches(spec, &online, cpu));
+        _ => {
+            let all = cpu_list(0..spec.cpus());
+            let mut texts = vec![
+                cpu_file("online", &cpu_list(online.iter().copied())),
+                cpu_file("possible", &all),
+                cpu_file("present", &all),
+            ];
+            texts.extend((0..spec.cpus()).flat_map(|cpu| of_cpu(spec, &online, cpu).into_iter().take(1)));
+            texts
         }
     }
-    texts.extend(nodes(spec, &online));
+}
+
+fn number(name: &str) -> Option<usize> {
+    name.strip_prefix("cpu")?.parse().ok()
+}
+
+fn of_cpu(spec: &HostSpec, online: &[usize], cpu: usize) -> Vec<(String, String)> {
+    let mut texts = Vec::new();
+    if cpu > 0 {
+        texts.push(cpu_file(&format!("cpu{cpu}/online"), if online.contains(&cpu) { "1" } else { "0" }));
+    }
+    if online.contains(&cpu) {
+        texts.extend(topology(spec, online, cpu));
+        texts.extend(caches(spec, online, cpu));
+    }
     texts
 }
 

@@ -63,14 +63,16 @@ pub(super) fn entries(host: &Host, path: &[&str]) -> Option<Vec<Entry>> {
 
 /// Directories of files that only describe the host, with what else is in them.
 fn fixed_entries(host: &Host, path: &[&str]) -> Option<Vec<Entry>> {
+    let directories = |names: &[&str]| Some(names.iter().map(|name| Entry::directory(*name)).collect());
     let mut entries: Vec<Entry> = match path {
-        [] => vec![Entry::directory("dev"), Entry::directory("counters")],
-        ["sys"] => vec![Entry::directory("fs")],
-        ["sys", "fs"] => vec![Entry::directory("resctrl")],
+        [] => return directories(&["counters", "dev", "proc", "sys"]),
+        ["sys"] => return directories(&["devices", "fs"]),
+        ["sys", "fs"] => return directories(&["resctrl"]),
+        ["sys", "devices"] => return directories(&["system"]),
+        ["sys", "devices", "system"] => return directories(&["cpu", "node"]),
         ["proc"] => proc::processes(host),
         _ => Vec::new(),
     };
-    let is_special = !entries.is_empty();
     let prefix: String = path.iter().map(|part| format!("{part}/")).collect();
     for (file, _) in texts(host, path) {
         let Some(rest) = file.strip_prefix(&prefix) else { continue };
@@ -82,16 +84,15 @@ fn fixed_entries(host: &Host, path: &[&str]) -> Option<Vec<Entry>> {
             entries.push(entry);
         }
     }
-    (is_special || !entries.is_empty()).then_some(entries)
+    (!entries.is_empty()).then_some(entries)
 }
 
-/// The files that only describe the host, of the part of the tree a path is in.
+/// The files that only describe the host, at least those at and below a path.
 fn texts(host: &Host, path: &[&str]) -> Vec<(String, String)> {
     match path.first() {
         Some(&"proc") => proc::texts(host),
-        Some(&"sys") => sysfs::texts(host),
-        Some(_) => Vec::new(),
-        None => [proc::texts(host), sysfs::texts(host)].concat(),
+        Some(&"sys") => sysfs::texts(host, path),
+        _ => Vec::new(),
     }
 }
 
