@@ -7,7 +7,7 @@ use super::tree::{Tree, Violation};
 /// `*` stands for all libraries; nothing may use the binary, the apps, the tests or this program. `trace` uses
 /// `analysis` for the estimators its budgeted collectors need while they run, `store` for what it derives from samples as it
 /// reads them.
-const ARROWS: [(&str, &[&str]); 20] = [
+const ARROWS: [(&str, &[&str]); 21] = [
     ("waytrace-abi", &[]),
     ("waytrace-ebpf", &["waytrace-abi"]),
     ("waytrace-ebpf-toolchain", &[]),
@@ -37,13 +37,14 @@ const ARROWS: [(&str, &[&str]); 20] = [
     ("waytrace", &["*"]),
     ("waytrace-tests", &["*"]),
     ("waytrace-guest", &["*"]),
+    ("waytrace-simhost", &[]),
     ("traverse-array", &["waytrace-model"]),
     ("xtask", &["waytrace-ebpf-toolchain"]),
 ];
 
 /// Dependencies that one crate keeps from all others, so that it can be replaced or left out. The integration
 /// tests are free to look at the same things from outside.
-const ALONE: [(&str, &str); 8] = [
+const ALONE: [(&str, &str); 9] = [
     ("aya", "waytrace-trace"),
     ("aya-obj", "waytrace-trace"),
     ("aya-log", "waytrace-trace"),
@@ -52,6 +53,7 @@ const ALONE: [(&str, &str); 8] = [
     ("candle-core", "waytrace-anomaly"),
     ("candle-nn", "waytrace-anomaly"),
     ("redis", "waytrace-fleet"),
+    ("fuser", "waytrace-simhost"),
 ];
 
 pub fn check(tree: &Tree) -> Vec<Violation> {
