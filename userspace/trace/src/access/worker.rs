@@ -21,9 +21,9 @@ use super::memory::Sight;
 use super::now_ns;
 use super::places::Places;
 use super::reach::Reach;
+use crate::Error;
 use crate::kernel::{Kernel, Plain, sys};
 use crate::random::Random;
-use crate::{Error, clock};
 
 /// Instructions walked at most.
 const LIMIT: Limit = Limit { instructions: 40_000 };
@@ -176,11 +176,15 @@ impl Walks {
     fn run(mut self) -> Walked {
         // It sleeps nearly always, and what it reads of the target is right only as long as it is fresh. At a rate that
         // would keep it busy it must not go before others.
-        if self.rate_hz <= FIRST_HZ {
-            match sys::run_first().and_then(|()| Beside::new()) {
-                Ok(beside) => self.beside = beside,
-                Err(error) => tracing::debug!(%error, "the walker waits for its turn like any other thread"),
-            }
+        let goes_first = self.rate_hz <= FIRST_HZ
+            && sys::run_first()
+                .inspect_err(
+                    |error| tracing::debug!(%error, "the walker waits for its turn like any other thread"),
+                )
+                .is_ok();
+        match Beside::new(goes_first) {
+            Ok(beside) => self.beside = beside,
+            Err(error) => tracing::debug!(%error, "the walker runs where it is put"),
         }
         loop {
             // The flag is read first: what was in the ring when it was set is still walked.
@@ -209,16 +213,16 @@ impl Walks {
         if capture.at_ns < self.start_ns {
             return;
         }
-        let mut began_ns = clock::thread_cpu_ns();
+        let mut begun = self.beside.begin(capture.cpu);
         match capture.cause {
             cause::TICK => {
-                self.sample(capture);
-                self.shared.held_up_ns.fetch_add(self.beside.held_up_ns(began_ns), Ordering::Relaxed);
-                self.beside.sampled(capture.cpu);
+                self.sample(capture, begun.holds_up);
+                self.shared.held_up_ns.fetch_add(self.beside.held_up_ns(begun), Ordering::Relaxed);
+                self.beside.sampled(capture.cpu, begun);
                 if self.path.is_empty() {
                     return;
                 }
-                began_ns = clock::thread_cpu_ns();
+                begun = self.beside.begin(capture.cpu);
                 self.checks.begin(capture, &self.path);
             }
             cause::CHECK_FIRST => {
@@ -234,13 +238,13 @@ impl Walks {
             }
             _ => {}
         }
-        self.walked.checks_held_up_ns += self.beside.held_up_ns(began_ns);
+        self.walked.checks_held_up_ns += self.beside.held_up_ns(begun);
     }
 
-    fn sample(&mut self, capture: &Capture) {
+    fn sample(&mut self, capture: &Capture, holds_up: bool) {
         self.walked.samples += 1;
         let began_ns = now_ns();
-        let walked = self.walk(capture);
+        let walked = self.walk(capture, holds_up);
         self.reach.walked(walked.is_ok(), now_ns() - began_ns);
         match walked {
             Ok(access) => {
@@ -257,7 +261,7 @@ impl Walks {
     }
 
     /// The access `k` ahead of a capture, or why there is none.
-    fn walk(&mut self, capture: &Capture) -> Result<access::Access, &'static str> {
+    fn walk(&mut self, capture: &Capture, holds_up: bool) -> Result<access::Access, &'static str> {
         self.path.clear();
         if capture.cs != USER_CS {
             return Err("compat_code");
@@ -266,7 +270,7 @@ impl Walks {
         let k = 1 + self.random.below(self.reach.accesses().into()) as u32;
         let checking = self.checks.is_due(capture.at_ns);
         self.places.runs_on(tgid, capture.tid, capture.general[RSP]);
-        let limit = if self.beside.is_beside() { LIMIT_BESIDE } else { LIMIT };
+        let limit = if holds_up { LIMIT_BESIDE } else { LIMIT };
         let space = self.places.space(tgid);
         if !is_code(space, tgid, capture.ip) {
             return Err("unreadable_code");

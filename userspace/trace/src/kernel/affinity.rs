@@ -31,6 +31,16 @@ impl Cpus {
         })
     }
 
+    /// These but for that one, if there are others.
+    pub fn without(&self, cpu: u32) -> Option<Self> {
+        let mut rest = *self;
+        let cpu = usize::try_from(cpu).ok().filter(|&cpu| cpu < libc::CPU_SETSIZE as usize)?;
+        // SAFETY: the set is ours, and the CPU was checked to lie within it.
+        unsafe { libc::CPU_CLR(cpu, &mut rest.0) };
+        // SAFETY: the set is ours.
+        (unsafe { libc::CPU_COUNT(&rest.0) } > 0).then_some(rest)
+    }
+
     /// Keeps the calling thread on them.
     ///
     /// # Errors
@@ -47,6 +57,12 @@ impl Cpus {
     }
 }
 
+/// Where the calling thread runs at this moment.
+pub fn current_cpu() -> Option<u32> {
+    // SAFETY: sched_getcpu has no preconditions.
+    u32::try_from(unsafe { libc::sched_getcpu() }).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,8 +74,10 @@ mod tests {
             let mine = (0..1024).filter(|&cpu| all.only(cpu).is_some()).collect::<Vec<u32>>();
             for &cpu in &mine {
                 all.only(cpu).unwrap().apply().unwrap();
-                // SAFETY: sched_getcpu has no preconditions.
-                assert_eq!(unsafe { libc::sched_getcpu() }, cpu as i32);
+                assert_eq!(current_cpu(), Some(cpu));
+                let Some(rest) = all.without(cpu) else { continue };
+                rest.apply().unwrap();
+                assert_ne!(current_cpu(), Some(cpu));
             }
             all.apply().unwrap();
             let now = Cpus::of_this_thread().unwrap();
