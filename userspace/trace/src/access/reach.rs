@@ -3,7 +3,8 @@
 //! The further the k-th access may lie, the less it matters where a sample fell: loops of fewer accesses than that are
 //! sampled by accesses, not by time. But each step also is a chance to meet something unknown, or memory that has
 //! changed since the sample, and takes time. The reach doubles while all goes well and shrinks when it does not. It
-//! changes slowly against the samples, so that none of them decides on its own k.
+//! changes slowly against the samples, so that none of them decides on its own k. Walks that end before the least reach would
+//! have ended with any, so they say nothing of it.
 
 /// Bounds of the reach, in accesses.
 const LEAST: f64 = 16.0;
@@ -12,7 +13,7 @@ const MOST: f64 = 4096.0;
 const FIRST: f64 = 128.0;
 /// Walks that are judged together.
 const WALKS: u32 = 64;
-/// Share of walks that may end early.
+/// Share of walks that may end early for having had to go on.
 const UNRESOLVED: f64 = 0.05;
 /// Checks that must have agreed before the reach may grow, and by how much one that failed shortens it.
 const CHECKS: u32 = 24;
@@ -61,10 +62,10 @@ impl Reach {
         }
     }
 
-    /// A walk ended and took so long.
-    pub fn walked(&mut self, resolved: bool, cost_ns: u64) {
+    /// A walk took so long. If it ended early, it did so after so many accesses.
+    pub fn walked(&mut self, ended_after: Option<u32>, cost_ns: u64) {
         self.walks += 1;
-        self.unresolved += u32::from(!resolved);
+        self.unresolved += u32::from(ended_after.is_some_and(|accesses| f64::from(accesses) >= LEAST));
         self.cost_ns += cost_ns;
         if self.walks < WALKS {
             return;
@@ -92,20 +93,30 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    /// Mean reach after a while, where a walk takes `ns` an access, and of `per_million` accesses one is unknown, and
-    /// `changed` have changed, at 400 walks a second: each may take 40 us.
-    fn rest(ns: f64, per_million: f64, changed: f64) -> f64 {
+    /// What there is to meet on the way.
+    #[derive(Clone, Copy, Default)]
+    struct Way {
+        /// What a walk takes an access, in nanoseconds.
+        ns: f64,
+        /// Share of walks that end where they begin.
+        at_once: f64,
+        /// Of a million accesses, so many are unknown, and so many have changed.
+        unknown: f64,
+        changed: f64,
+    }
+
+    /// Mean reach after a while at 400 walks a second: each may take 40 us.
+    fn rest(way: Way) -> f64 {
         let (mut reach, mut random, mut sum) = (Reach::new(400.0), Random::from_seed(1), 0.0);
-        let mut fails = |reach: &Reach, per_million: f64| {
-            let uniform = random.below(1 << 32) as f64 / (1_u64 << 32) as f64;
-            uniform < f64::from(reach.accesses()) / 2.0 * per_million / 1e6
-        };
+        let mut uniform = || (random.below(1 << 32) + 1) as f64 / (1_u64 << 32) as f64;
         for walk in 0..100_000_u32 {
-            let is_lost = fails(&reach, per_million);
-            reach.walked(!is_lost, (f64::from(reach.accesses()) / 2.0 * ns) as u64);
+            let k = 1.0 + uniform() * f64::from(reach.accesses());
+            let mut next = |per_million: f64| -uniform().ln() * 1e6 / per_million;
+            let (unknown, changed) = (next(way.unknown), next(way.changed));
+            let ends = if uniform() <= way.at_once { 0.0 } else { unknown };
+            reach.walked((ends < k).then_some(ends as u32), (k.min(ends) * way.ns) as u64);
             if walk.is_multiple_of(50) {
-                let is_wrong = fails(&reach, changed);
-                reach.checked(!is_wrong);
+                reach.checked(changed > k);
             }
             sum += f64::from(reach.accesses()) / 100_000.0;
         }
@@ -114,16 +125,23 @@ mod tests {
 
     #[test]
     fn it_goes_as_far_as_walks_get_through_and_are_cheap() {
-        assert!(rest(5.0, 0.0, 0.0) > 3800.0);
+        let cheap = Way { ns: 5.0, ..Way::default() };
+        assert!(rest(cheap) > 3800.0);
         // A walk to the 1000th access goes to the 500th on the average.
-        let dear = rest(50.0, 0.0, 0.0);
+        let dear = rest(Way { ns: 50.0, ..cheap });
         assert!((700.0..1700.0).contains(&dear), "{dear}");
-        let dearest = rest(5_000.0, 0.0, 0.0);
+        let dearest = rest(Way { ns: 5_000.0, ..cheap });
         assert!((47.0..50.0).contains(&dearest), "{dearest}");
-        let lost = rest(5.0, 1000.0, 0.0);
+        let lost = rest(Way { unknown: 1000.0, ..cheap });
         assert!((50.0..250.0).contains(&lost), "{lost}");
-        let changing = rest(5.0, 0.0, 1000.0);
+        let changing = rest(Way { changed: 1000.0, ..cheap });
         assert!((16.0..100.0).contains(&changing), "{changing}");
-        assert!(rest(5.0, 100_000.0, 0.0) < 17.0);
+        let hardly = rest(Way { unknown: 100_000.0, ..cheap });
+        assert!(hardly < 32.0, "{hardly}");
+    }
+
+    #[test]
+    fn walks_that_end_at_once_do_not_shorten_others() {
+        assert!(rest(Way { ns: 5.0, at_once: 0.1, ..Way::default() }) > 3800.0);
     }
 }

@@ -105,6 +105,7 @@ impl Worker {
             checks: Checks::new(kernel)?,
             beside: Beside::default(),
             path: Vec::new(),
+            passed: 0,
             walked: Walked::default(),
         };
         let thread = std::thread::Builder::new()
@@ -169,6 +170,8 @@ struct Walks {
     beside: Beside,
     /// Instructions of the walk under way, where it may be checked.
     path: Vec<Passed>,
+    /// Accesses it has come by.
+    passed: u32,
     walked: Walked,
 }
 
@@ -245,7 +248,7 @@ impl Walks {
         self.walked.samples += 1;
         let began_ns = now_ns();
         let walked = self.walk(capture, holds_up);
-        self.reach.walked(walked.is_ok(), now_ns() - began_ns);
+        self.reach.walked(walked.is_err().then_some(self.passed), now_ns() - began_ns);
         match walked {
             Ok(access) => {
                 self.walked.resolved += 1;
@@ -263,6 +266,7 @@ impl Walks {
     /// The access `k` ahead of a capture, or why there is none.
     fn walk(&mut self, capture: &Capture, holds_up: bool) -> Result<access::Access, &'static str> {
         self.path.clear();
+        self.passed = 0;
         if capture.cs != USER_CS {
             return Err("compat_code");
         }
@@ -275,13 +279,15 @@ impl Walks {
         if !is_code(space, tgid, capture.ip) {
             return Err("unreadable_code");
         }
-        let path = &mut self.path;
+        let (path, passed) = (&mut self.path, &mut self.passed);
         let walked = self.emulator.walk(capture, space, &Sight::ALL, |mut walk| {
             path.clear();
+            *passed = 0;
             let mut found = None;
             let (memory, code) = (&mut walk.memory, &mut walk.code);
             let end = walk.walker.walk_by(walk.start, memory, code, k, limit, |ip, accesses| {
                 found = accesses.last().copied();
+                *passed += accesses.len() as u32;
                 if checking {
                     path.push(Passed { ip, accesses: found.is_some() });
                 }

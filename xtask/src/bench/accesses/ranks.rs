@@ -35,7 +35,8 @@ const SUBJECTS: [Subject; 4] = [
     },
 ];
 
-const RATE_HZ: &str = "4000";
+/// Up to which the walker goes before others (docs/accesses.md).
+const RATE_HZ: &str = "1000";
 const EXPECTED_SAMPLES: f64 = 5.0;
 
 pub fn run(context: &Context) -> Result<Vec<Figure>> {
@@ -63,7 +64,7 @@ struct Heat {
 }
 
 fn measure(context: &Context, subject: &Subject) -> Result<Heat> {
-    let length = context.seconds(10, 3);
+    let length = context.seconds(40, 10);
     let mut target = Target::start(context, subject.program, length.as_secs() + 1)?;
     let args = ["--collect", "accesses", "--freq", RATE_HZ];
     let sampled = sampled::run(context, &mut target, &args, length)?;
