@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::topology::{cpus_online, parse_list};
+use crate::topology_cache::smt_siblings;
 use crate::{Error, Root};
 
 /// A way to put two programs on a machine.
@@ -162,7 +163,7 @@ impl Layout {
         }
         let mut cores = BTreeMap::new();
         for cpu in usable {
-            let siblings = siblings(root, cpu)?;
+            let siblings = smt_siblings(root, cpu)?;
             let id = siblings.first().copied().unwrap_or(cpu);
             let core = match cores.entry(id) {
                 std::collections::btree_map::Entry::Occupied(core) => core.into_mut(),
@@ -183,15 +184,6 @@ impl Layout {
         }
         Some(groups.into_values().collect())
     }
-}
-
-/// Threads of the core of `cpu`; older kernels have but the second name.
-fn siblings(root: &Root, cpu: u32) -> Result<Vec<u32>, Error> {
-    let dir = format!("sys/devices/system/cpu/cpu{cpu}/topology");
-    let text = ["core_cpus_list", "thread_siblings_list"]
-        .iter()
-        .find_map(|name| root.read(&format!("{dir}/{name}")).ok());
-    text.map_or_else(|| Ok(vec![cpu]), |text| parse_list(&text))
 }
 
 /// Lowest CPU that shares the L3 of `cpu`.

@@ -67,14 +67,17 @@ pub fn socket(root: &Root, cpu: u32) -> Option<u32> {
     root.read_number(&rel).and_then(|id| u32::try_from(id).ok())
 }
 
-/// CPUs of the same core, with the one asked for; only that one where sysfs does not tell.
-pub fn smt_siblings(root: &Root, cpu: u32) -> Vec<u32> {
+/// CPUs of the same core, with the one asked for; only that one where sysfs does not tell. Older kernels have but the second
+/// name of the file.
+///
+/// # Errors
+/// The file is no list of CPUs.
+pub fn smt_siblings(root: &Root, cpu: u32) -> Result<Vec<u32>, Error> {
     let dir = format!("sys/devices/system/cpu/cpu{cpu}/topology");
-    let list = root.read(&format!("{dir}/thread_siblings_list"));
-    list.ok()
-        .and_then(|list| parse_list(&list).ok())
-        .filter(|cpus| !cpus.is_empty())
-        .unwrap_or_else(|| vec![cpu])
+    let text = ["core_cpus_list", "thread_siblings_list"]
+        .iter()
+        .find_map(|name| root.read(&format!("{dir}/{name}")).ok());
+    text.map_or_else(|| Ok(vec![cpu]), |text| parse_list(&text))
 }
 
 #[cfg(test)]
@@ -114,7 +117,7 @@ mod tests {
             (found[2].size_bytes, found[2].ways, &found[2].cpus),
             (Some(16896 << 10), Some(11), &vec![0, 1])
         );
-        assert_eq!((socket(&tree.root, 0), smt_siblings(&tree.root, 1)), (Some(1), vec![0, 1]));
-        assert_eq!((socket(&tree.root, 9), smt_siblings(&tree.root, 9)), (None, vec![9]));
+        assert_eq!((socket(&tree.root, 0), smt_siblings(&tree.root, 1).unwrap()), (Some(1), vec![0, 1]));
+        assert_eq!((socket(&tree.root, 9), smt_siblings(&tree.root, 9).unwrap()), (None, vec![9]));
     }
 }

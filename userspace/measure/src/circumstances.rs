@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use waytrace_hw::catalogue::CpuId;
+use waytrace_hw::topology_cache::socket;
 use waytrace_hw::{Root, topology};
 use waytrace_model::measured::{Circumstances, CpuPlace};
 
@@ -67,7 +68,7 @@ fn cpus(root: &Root) -> Vec<CpuPlace> {
         CpuPlace {
             cpu,
             core: number("topology/core_id"),
-            package: number("topology/physical_package_id"),
+            package: socket(root, cpu),
             node: nodes.iter().find(|node| node.cpus.contains(&cpu)).map(|node| node.id),
             governor: root.read(&format!("sys/devices/system/cpu/cpu{cpu}/cpufreq/scaling_governor")).ok(),
         }
