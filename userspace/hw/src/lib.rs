@@ -7,6 +7,7 @@
 //! Sources: `perf_event_open(2)`, `Documentation/ABI/testing/sysfs-bus-event_source-devices-*`, and perf's own
 //! `parse-events` grammar for the names.
 
+pub mod affinity;
 pub mod breakpoint;
 pub mod capabilities;
 pub mod catalogue;

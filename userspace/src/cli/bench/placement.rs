@@ -4,8 +4,9 @@
 
 use std::io;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use waytrace_hw::Root;
+use waytrace_hw::affinity::Cpus;
 use waytrace_hw::topology::{cpus_online, format_list, numa_nodes, parse_list};
 use waytrace_model::bench::{MemoryPolicy, Mode, Placement};
 
@@ -18,7 +19,7 @@ const MASK_BITS: usize = MASK_WORDS * u64::BITS as usize;
 /// A placement this machine can do. The default leaves everything as it is.
 #[derive(Clone, Default)]
 pub struct Placed {
-    cpus: Option<libc::cpu_set_t>,
+    cpus: Option<Cpus>,
     /// Mode of set_mempolicy and its nodes.
     memory: Option<(libc::c_int, [u64; MASK_WORDS])>,
 }
@@ -45,21 +46,22 @@ impl Placed {
     /// # Errors
     /// Whatever the kernel says, for instance that a cpuset forbids it.
     pub fn apply(&self) -> io::Result<()> {
-        let check = |result: libc::c_long| if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) };
         if let Some(cpus) = &self.cpus {
-            // SAFETY: the set is a whole cpu_set_t that lives through the call.
-            check(unsafe { libc::sched_setaffinity(0, size_of_val(cpus), cpus) }.into())?;
+            cpus.apply()?;
         }
         if let Some((mode, nodes)) = &self.memory {
             // The kernel reads one bit less than it is told.
             // SAFETY: the mask has MASK_BITS bits and lives through the call.
-            check(unsafe { libc::syscall(libc::SYS_set_mempolicy, *mode, nodes.as_ptr(), MASK_BITS + 1) })?;
+            let set = unsafe { libc::syscall(libc::SYS_set_mempolicy, *mode, nodes.as_ptr(), MASK_BITS + 1) };
+            if set < 0 {
+                return Err(io::Error::last_os_error());
+            }
         }
         Ok(())
     }
 }
 
-fn cpus(root: &Root, placement: &Placement) -> anyhow::Result<Option<libc::cpu_set_t>> {
+fn cpus(root: &Root, placement: &Placement) -> anyhow::Result<Option<Cpus>> {
     let wanted = match (&placement.cpus, placement.cpu_node) {
         (Some(list), _) => parse_list(list)?,
         (None, Some(node)) => cpus_of(root, node)?,
@@ -74,14 +76,7 @@ fn cpus(root: &Root, placement: &Placement) -> anyhow::Result<Option<libc::cpu_s
         format_list(&online)
     );
     ensure!(!wanted.is_empty(), "`cpus` names no CPU; there are {}", format_list(&online));
-    // SAFETY: a set of plain words, of which all zeros is the empty one.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    for cpu in wanted.into_iter().map(|cpu| cpu as usize) {
-        ensure!(cpu < libc::CPU_SETSIZE as usize, "CPU {cpu} is beyond what can be asked for");
-        // SAFETY: the set is ours, and the CPU was checked to lie within it.
-        unsafe { libc::CPU_SET(cpu, &mut set) };
-    }
-    Ok(Some(set))
+    Cpus::of(wanted).map(Some).map_err(|cpu| anyhow!("CPU {cpu} is beyond what can be asked for"))
 }
 
 fn cpus_of(root: &Root, id: u32) -> anyhow::Result<Vec<u32>> {
@@ -186,8 +181,7 @@ mod tests {
         let placed = resolve(all).unwrap();
         let (mode, mask) = placed.memory.unwrap();
         assert_eq!((mode, mask[0], mask[1..].iter().sum::<u64>()), (3, 0b101, 0));
-        // SAFETY: the set is a whole one.
-        assert_eq!(unsafe { libc::CPU_COUNT(&placed.cpus.unwrap()) }, 2);
+        assert_eq!(placed.cpus.unwrap().count(), 2);
         let far = Placement { memory_node: Some(2), ..Placement::default() };
         assert_eq!(resolve(far).unwrap().memory.unwrap().1[0], 0b100);
     }

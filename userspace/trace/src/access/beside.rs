@@ -8,8 +8,9 @@
 
 use std::io;
 
+use waytrace_hw::affinity::{self, Cpus};
+
 use crate::clock;
-use crate::kernel::affinity::{self, Cpus};
 
 /// Weight of the newest check in the share that fails.
 const NEWEST: f64 = 1.0 / 48.0;
@@ -33,10 +34,15 @@ pub struct Beside {
 /// A walk about to be made.
 #[derive(Debug, Clone, Copy)]
 pub struct Begun {
+    /// The walker's CPU time so far, where the target has to wait for the walk.
+    used_ns: Option<u64>,
+}
+
+impl Begun {
     /// Whether the target has to wait for it.
-    pub holds_up: bool,
-    /// The walker's CPU time so far.
-    used_ns: u64,
+    pub fn holds_up(self) -> bool {
+        self.used_ns.is_some()
+    }
 }
 
 impl Beside {
@@ -51,15 +57,13 @@ impl Beside {
 
     /// Before a walk for a thread that was on that CPU.
     pub fn begin(&self, on: u32) -> Begun {
-        Begun { holds_up: affinity::current_cpu() == Some(on), used_ns: clock::thread_cpu_ns() }
+        let holds_up = affinity::current_cpu() == Some(on);
+        Begun { used_ns: holds_up.then(clock::thread_cpu_ns) }
     }
 
     /// How long the target has waited for it: nanoseconds.
     pub fn held_up_ns(&self, begun: Begun) -> u64 {
-        if !begun.holds_up {
-            return 0;
-        }
-        clock::thread_cpu_ns().saturating_sub(begun.used_ns) + SWITCHES_NS
+        begun.used_ns.map_or(0, |before| clock::thread_cpu_ns().saturating_sub(before) + SWITCHES_NS)
     }
 
     /// A check was compared.
@@ -71,7 +75,7 @@ impl Beside {
 
     /// A sample was taken on that CPU, and walked from.
     pub fn sampled(&mut self, on: u32, begun: Begun) {
-        if let Some(to) = self.policy.sampled(on, begun.holds_up) {
+        if let Some(to) = self.policy.sampled(on, begun.holds_up()) {
             self.go(to);
         }
     }

@@ -219,7 +219,7 @@ impl Walks {
         let mut begun = self.beside.begin(capture.cpu);
         match capture.cause {
             cause::TICK => {
-                self.sample(capture, begun.holds_up);
+                self.sample(capture, begun.holds_up());
                 self.shared.held_up_ns.fetch_add(self.beside.held_up_ns(begun), Ordering::Relaxed);
                 self.beside.sampled(capture.cpu, begun);
                 if self.path.is_empty() {

@@ -1,6 +1,5 @@
 //! The kernel part: loading it with a run's constants, and typed access to its maps and programs.
 
-pub(crate) mod affinity;
 mod btf;
 mod heat;
 mod iterator;

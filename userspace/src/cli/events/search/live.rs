@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use waytrace_hw::Machine;
+use waytrace_hw::affinity::Cpus;
 use waytrace_hw::events::resolve_perf;
 use waytrace_hw::group::{Opener as _, PerfEvents};
 use waytrace_hw::search::{Bench, Candidate, Health};
@@ -33,7 +34,8 @@ impl Live {
             !before.is_blind(),
             "nothing here would tell of a machine check: neither /proc/sys/kernel/tainted nor /proc/interrupts nor EDAC"
         );
-        pin(cpu).with_context(|| format!("running on CPU {cpu}"))?;
+        let alone = Cpus::of([cpu]).map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidInput));
+        alone.and_then(|cpus| cpus.apply()).with_context(|| format!("running on CPU {cpu}"))?;
         Ok(Self { machine, pmu: pmu.to_owned(), cpu, period, before, load: Load::new() })
     }
 
@@ -56,20 +58,6 @@ impl Bench for Live {
     fn harm(&mut self) -> Option<String> {
         Health::read(self.machine.root()).harm_since(&self.before)
     }
-}
-
-fn pin(cpu: u32) -> std::io::Result<()> {
-    // SAFETY: a set of plain words, of which all zeros is the empty one.
-    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
-    if cpu as usize >= libc::CPU_SETSIZE as usize {
-        return Err(std::io::ErrorKind::InvalidInput.into());
-    }
-    // SAFETY: the set is ours and lives through both calls, and the CPU was checked to lie within it.
-    let result = unsafe {
-        libc::CPU_SET(cpu as usize, &mut set);
-        libc::sched_setaffinity(0, size_of_val(&set), &raw const set)
-    };
-    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
 }
 
 /// Something of everything: loads, stores, branches nobody can predict, multiplications, divisions, system calls.

@@ -1,4 +1,4 @@
-//! The CPUs a thread may run on.
+//! The CPUs a thread may run on: `sched_setaffinity(2)`.
 
 use std::io;
 
@@ -7,6 +7,20 @@ use std::io;
 pub struct Cpus(libc::cpu_set_t);
 
 impl Cpus {
+    /// These CPUs.
+    ///
+    /// # Errors
+    /// The first of them that the C library's set has no room for: 1,024 and above.
+    pub fn of(cpus: impl IntoIterator<Item = u32>) -> Result<Self, u32> {
+        let mut set = Self::none();
+        for cpu in cpus {
+            let place = place(cpu).ok_or(cpu)?;
+            // SAFETY: the set is ours, and the CPU was checked to lie within it.
+            unsafe { libc::CPU_SET(place, &mut set.0) };
+        }
+        Ok(set)
+    }
+
     /// Those the calling thread may run on.
     ///
     /// # Errors
@@ -20,28 +34,28 @@ impl Cpus {
 
     /// That one alone, if it is among these.
     pub fn only(&self, cpu: u32) -> Option<Self> {
-        let cpu = usize::try_from(cpu).ok().filter(|&cpu| cpu < libc::CPU_SETSIZE as usize)?;
+        let place = place(cpu)?;
         // SAFETY: the set is ours, and the CPU was checked to lie within it.
-        let is_in = unsafe { libc::CPU_ISSET(cpu, &self.0) };
-        is_in.then(|| {
-            let mut only = Self::none();
-            // SAFETY: as above.
-            unsafe { libc::CPU_SET(cpu, &mut only.0) };
-            only
-        })
+        let is_in = unsafe { libc::CPU_ISSET(place, &self.0) };
+        if is_in { Self::of([cpu]).ok() } else { None }
     }
 
     /// These but for that one, if there are others.
     pub fn without(&self, cpu: u32) -> Option<Self> {
         let mut rest = *self;
-        let cpu = usize::try_from(cpu).ok().filter(|&cpu| cpu < libc::CPU_SETSIZE as usize)?;
+        let place = place(cpu)?;
         // SAFETY: the set is ours, and the CPU was checked to lie within it.
-        unsafe { libc::CPU_CLR(cpu, &mut rest.0) };
-        // SAFETY: the set is ours.
-        (unsafe { libc::CPU_COUNT(&rest.0) } > 0).then_some(rest)
+        unsafe { libc::CPU_CLR(place, &mut rest.0) };
+        (rest.count() > 0).then_some(rest)
     }
 
-    /// Keeps the calling thread on them.
+    /// How many they are.
+    pub fn count(&self) -> usize {
+        // SAFETY: the set is ours.
+        unsafe { libc::CPU_COUNT(&self.0) as usize }
+    }
+
+    /// Keeps the calling thread on them. Async-signal-safe: one system call.
     ///
     /// # Errors
     /// `EINVAL` where a cpuset allows none of them any more.
@@ -57,6 +71,11 @@ impl Cpus {
     }
 }
 
+/// A CPU's place in a set, if that has room for it.
+fn place(cpu: u32) -> Option<usize> {
+    usize::try_from(cpu).ok().filter(|&place| place < libc::CPU_SETSIZE as usize)
+}
+
 /// Where the calling thread runs at this moment.
 pub fn current_cpu() -> Option<u32> {
     // SAFETY: sched_getcpu has no preconditions.
@@ -66,6 +85,13 @@ pub fn current_cpu() -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_has_room_for_so_many() {
+        let cpus = Cpus::of([1, 1023]).unwrap();
+        assert!([0, 1, 1022, 1023].map(|cpu| cpus.only(cpu).is_some()) == [false, true, false, true]);
+        assert_eq!(Cpus::of([0, 1024, 5000]).err(), Some(1024));
+    }
 
     #[test]
     fn a_thread_stays_where_it_is_put_and_gets_away_again() {
