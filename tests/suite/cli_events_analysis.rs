@@ -7,14 +7,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use waytrace_model::counter::Unit;
-use waytrace_model::measured::{
-    Circumstances, CpuPlace, Epoch, EpochEnd, EventCount, MeasuredEvent, MeasurementHeader, MeasurementPlan,
-    Scope, Slot, SlotCount,
-};
-use waytrace_model::run::Host;
+use waytrace_model::measured::{Epoch, EpochEnd, EventCount, Scope, Slot, SlotCount};
 use waytrace_store::Store;
 
+use crate::harness::measurement;
 use crate::harness::waytrace::{Finished, run};
 
 const SLOT_NS: u64 = 250_000_000;
@@ -48,33 +44,10 @@ fn value(event: usize, slot: u32, repetition: u32, scale: u64) -> u64 {
 
 fn store(dir: &TempDir, name: &str, repetitions: u32, scale: u64) -> PathBuf {
     let path = dir.path().join("runs.db");
-    let event = |name: &&str| MeasuredEvent {
-        name: (*name).to_owned(),
-        perf_name: (*name).to_owned(),
-        pmu: "software".to_owned(),
-        unit: Unit::Count,
-        scale: None,
-    };
-    let cpu = |cpu| CpuPlace { cpu, core: Some(cpu), package: Some(0), node: Some(0), governor: None };
-    let mut header = MeasurementHeader {
-        name: name.to_owned(),
-        started_at_unix_ns: 1,
-        command: "waytrace events measure".to_owned(),
-        seed: 1,
-        plan: MeasurementPlan {
-            scope: Scope::Command { command: vec!["true".to_owned()] },
-            interval_ns: SLOT_NS,
-            epoch_ns: None,
-            repeat: repetitions,
-            timeout_ns: None,
-            max_drift_pct: None,
-            events: EVENTS.iter().map(event).collect(),
-            anchors: Vec::new(),
-            runs: vec![vec![0, 1, 2], vec![3, 4, 5, 6]],
-        },
-        host: Host::default(),
-        circumstances: Circumstances { cpus: vec![cpu(0), cpu(1)], ..Circumstances::default() },
-    };
+    let scope = Scope::Command { command: vec!["true".to_owned()] };
+    let mut header = measurement::header(name, scope, &EVENTS, SLOT_NS);
+    header.plan.repeat = repetitions;
+    header.plan.runs = vec![vec![0, 1, 2], vec![3, 4, 5, 6]];
     let mut store = Store::open(Some(&path)).unwrap();
     let id = store.begin_measurement(&mut header, "test").unwrap();
     let mut position = 0;

@@ -6,14 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use waytrace_model::counter::Unit;
-use waytrace_model::measured::{
-    Circumstances, CpuPlace, Epoch, EpochEnd, EventCount, MeasuredEvent, MeasurementHeader, MeasurementPlan,
-    Scope, Slot, SlotCount,
-};
-use waytrace_model::run::Host;
+use waytrace_model::measured::{Epoch, EpochEnd, EventCount, Scope, Slot, SlotCount};
 use waytrace_store::Store;
 
+use crate::harness::measurement;
 use crate::harness::waytrace::{Finished, run};
 
 const SLOT_NS: u64 = 250_000_000;
@@ -41,35 +37,12 @@ fn measure(
     value: impl Fn(u32, u64) -> u64,
 ) -> PathBuf {
     let path = dir.path().join("runs.db");
-    let event = |name: &&str| MeasuredEvent {
-        name: (*name).to_owned(),
-        perf_name: (*name).to_owned(),
-        pmu: "software".to_owned(),
-        unit: Unit::Count,
-        scale: None,
-    };
-    let cpu = |cpu| CpuPlace { cpu, core: Some(cpu), package: Some(0), node: Some(0), governor: None };
     let places = if matches!(scope, Scope::Process { .. }) { vec![TGID] } else { vec![0, 1] };
     let anchors = if scope == Scope::AllCpus { Vec::new() } else { vec![0] };
-    let mut header = MeasurementHeader {
-        name: name.to_owned(),
-        started_at_unix_ns: 1,
-        command: "waytrace events measure".to_owned(),
-        seed: 1,
-        plan: MeasurementPlan {
-            scope,
-            interval_ns: SLOT_NS,
-            epoch_ns: Some(SLOTS * SLOT_NS),
-            repeat: paces.len() as u32,
-            timeout_ns: None,
-            max_drift_pct: None,
-            events: EVENTS.iter().map(event).collect(),
-            anchors,
-            runs: vec![vec![0, 1, 2]],
-        },
-        host: Host::default(),
-        circumstances: Circumstances { cpus: vec![cpu(0), cpu(1)], ..Circumstances::default() },
-    };
+    let mut header = measurement::header(name, scope, &EVENTS, SLOT_NS);
+    header.plan.epoch_ns = Some(SLOTS * SLOT_NS);
+    header.plan.repeat = paces.len() as u32;
+    header.plan.anchors = anchors;
     let mut store = Store::open(Some(&path)).unwrap();
     let id = store.begin_measurement(&mut header, "test").unwrap();
     for (position, pace) in (0..).zip(paces) {

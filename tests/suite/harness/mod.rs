@@ -2,6 +2,7 @@
 
 pub mod disk;
 pub mod live;
+pub mod measurement;
 pub mod memory;
 pub mod pipes;
 pub mod report;
