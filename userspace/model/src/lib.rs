@@ -28,4 +28,5 @@ pub mod phase;
 pub mod report;
 pub mod run;
 pub mod stack;
+pub mod sweep;
 pub mod units;
