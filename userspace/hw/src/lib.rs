@@ -27,6 +27,7 @@ pub mod search;
 pub mod topology;
 pub mod topology_cache;
 pub mod tracefs;
+pub mod undo;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 

@@ -75,6 +75,15 @@ impl MsrAllocation {
         (1u64 << cmt.counter_bits).checked_mul(u64::from(cmt.upscale_bytes))
     }
 
+    /// Gives CPUs the default RMID; their classes stay.
+    ///
+    /// # Errors
+    /// A CPU that is not there, or no right.
+    pub fn unmonitor_cpus(&mut self, cpus: &[u32]) -> Result<(), RdtError> {
+        self.state.check_cpus(cpus)?;
+        cpus.iter().try_for_each(|cpu| monitor::assign(&self.state, *cpu, 0))
+    }
+
     /// The RMID a group's name says.
     fn rmid(&self, class: &str, name: &str) -> Result<u32, RdtError> {
         let rmids = self.state.features.cmt.map_or(0, |cmt| cmt.rmids);

@@ -9,6 +9,7 @@ mod error;
 mod support;
 mod tasks;
 
+use serde::{Deserialize, Serialize};
 use waytrace_model::cache::{CacheId, WayMask};
 use waytrace_model::cache_report::{Capabilities, Class, Interface};
 
@@ -22,7 +23,8 @@ pub use tasks::{threads_of_cgroup, threads_of_process};
 pub const DEFAULT_CLASS: &str = "default";
 
 /// One value of a class.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Setting {
     /// Ways of a cache.
     Mask {

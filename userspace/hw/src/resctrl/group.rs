@@ -72,6 +72,19 @@ pub fn read(files: &Files, name: &str) -> Result<Class, RdtError> {
     })
 }
 
+/// CPUs of the monitoring groups in a group's directory, of those that have any.
+pub fn monitored_cpus(files: &Files, dir: &str) -> Result<Vec<(String, Vec<u32>)>, RdtError> {
+    let mut monitored = Vec::new();
+    for name in files.directories(&format!("{dir}mon_groups")) {
+        let file = format!("{dir}mon_groups/{name}/cpus_list");
+        let cpus = files.parsed(&file, "a CPU list", |text| parse_list(text).ok())?;
+        if !cpus.is_empty() {
+            monitored.push((name, cpus));
+        }
+    }
+    Ok(monitored)
+}
+
 /// How a class shares; `None` on kernels before 4.19 and where only monitoring is supported.
 pub fn mode(files: &Files, dir: &str) -> Result<Option<Mode>, RdtError> {
     let Some(text) = files.read_optional(&format!("{dir}mode"))? else { return Ok(None) };

@@ -75,6 +75,11 @@ impl Resctrl {
         Err(RdtError::Protected { class: class.to_owned(), mode })
     }
 
+    /// CPUs of a class's monitoring groups; those that have none are not told.
+    pub(crate) fn monitored_cpus(&self, class: &str) -> Result<Vec<(String, Vec<u32>)>, RdtError> {
+        group::monitored_cpus(&self.files, &self.existing(class)?)
+    }
+
     fn monitor_dir(&self, class: &str, name: &str) -> Result<String, RdtError> {
         let dir = format!("{}mon_groups/{name}/", self.existing(class)?);
         if group::check_name(name).is_ok() && self.files.is_dir(&dir) {
