@@ -204,4 +204,10 @@ pub struct MonitorGroup {
     pub name: String,
     /// Its number, where the interface tells.
     pub rmid: Option<Rmid>,
+    /// CPUs that belong to it.
+    #[serde(default)]
+    pub cpus: Vec<u32>,
+    /// Threads that belong to it; none where CPUs alone have monitors.
+    #[serde(default)]
+    pub tasks: Vec<u32>,
 }

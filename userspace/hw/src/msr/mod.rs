@@ -1,6 +1,6 @@
 //! Cache allocation by the CPUs' registers, for machines whose kernel has no resctrl. CPUs have classes, threads have none.
 //!
-//! Not AMD's bandwidth limits, whose registers are others. Source: Intel SDM vol. 3B, 19.18 and 19.19.
+//! Source: Intel SDM vol. 3B, 19.18 and 19.19; AMD64 PQoS extensions.
 
 mod access;
 mod features;
@@ -18,8 +18,6 @@ use crate::rdt::{
     CacheAllocation, DEFAULT_CLASS, EventReading, Monitored, RdtError, ResctrlState, Setting, check,
     resctrl_state,
 };
-use crate::topology::cpus_online;
-use crate::topology_cache::caches;
 use state::State;
 
 /// The registers of a machine.
@@ -56,23 +54,21 @@ impl MsrAllocation {
         if let (ResctrlState::Mounted { path, .. }, false) = (&resctrl, force) {
             return Err(RdtError::Mounted { mount: path.clone() });
         }
+        let nothing = || RdtError::Unavailable {
+            reason: match resctrl {
+                ResctrlState::NoCpu { .. } => crate::rdt::why_not(&resctrl).unwrap_or_default(),
+                _ => "CPUID tells of no registers to allocate or monitor caches with".to_owned(),
+            },
+        };
         let features = features::read(cpuid)?;
-        if features.cat.is_empty() && features.mba.is_none() && features.cmt.is_none() {
-            return Err(RdtError::Unavailable {
-                reason: match resctrl {
-                    ResctrlState::NoCpu { .. } => crate::rdt::why_not(&resctrl).unwrap_or_default(),
-                    _ => "CPUID tells of no registers to allocate or monitor caches with".to_owned(),
-                },
-            });
+        if features.is_empty() && !features.is_haswell_server {
+            return Err(nothing());
         }
-        let state = State::new(access, features, cpus_online(root)?, caches(root)?)?;
+        let state = State::new(access, features, root.clone())?;
+        if state.features.is_empty() && !state.is_snc() {
+            return Err(nothing());
+        }
         Ok(Self { state })
-    }
-
-    /// Bytes at which a bandwidth counter starts again from 0; `None` where there is none.
-    pub fn wrap_bytes(&self) -> Option<u64> {
-        let cmt = self.state.features.cmt?;
-        (1u64 << cmt.counter_bits).checked_mul(u64::from(cmt.upscale_bytes))
     }
 
     /// Gives CPUs the default RMID; their classes stay.
@@ -131,7 +127,7 @@ impl CacheAllocation for MsrAllocation {
         for cpu in self.state.cpus_of(number)? {
             self.state.associate(cpu, 0)?;
         }
-        self.state.set(number, &state::everything(&self.capabilities()?))
+        self.state.set(number, &self.state.everything())
     }
 
     fn set(&mut self, class: &str, settings: &[Setting]) -> Result<(), RdtError> {
@@ -139,6 +135,7 @@ impl CacheAllocation for MsrAllocation {
         let capabilities = self.capabilities()?;
         for setting in settings {
             check(&capabilities, setting)?;
+            self.state.check_limit(setting)?;
         }
         self.state.set(number, settings)
     }
@@ -153,8 +150,14 @@ impl CacheAllocation for MsrAllocation {
         cpus.iter().try_for_each(|cpu| self.state.associate(*cpu, number))
     }
 
-    fn create_monitor(&mut self, class: &str, name: &str) -> Result<(), RdtError> {
-        self.rmid(class, name).map(|_| ())
+    fn create_monitor(&mut self, class: &str, wanted: &str) -> Result<String, RdtError> {
+        self.state.number(class)?;
+        if wanted.starts_with("rmid") {
+            return self.rmid(class, wanted).map(|rmid| format!("rmid{rmid}"));
+        }
+        let max = self.state.cmt()?.rmids;
+        let free = monitor::free(&self.state)?.ok_or(RdtError::NoMonitorLeft { max })?;
+        Ok(format!("rmid{free}"))
     }
 
     fn remove_monitor(&mut self, class: &str, name: &str) -> Result<(), RdtError> {
@@ -181,7 +184,14 @@ impl CacheAllocation for MsrAllocation {
             }
         }
     }
+
+    fn wrap_bytes(&self) -> Option<u64> {
+        let cmt = self.state.features.cmt?;
+        (1u64 << cmt.counter_bits).checked_mul(u64::from(cmt.upscale_bytes))
+    }
 }
 
+#[cfg(test)]
+mod machine_tests;
 #[cfg(test)]
 mod tests;

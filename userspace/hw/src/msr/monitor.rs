@@ -22,28 +22,45 @@ pub fn assign(state: &State, cpu: u32, rmid: u32) -> Result<(), RdtError> {
 
 /// CPUs of an RMID get the default one.
 pub fn release(state: &State, rmid: u32) -> Result<(), RdtError> {
-    for cpu in &state.cpus {
-        if state.access.read(*cpu, PQR_ASSOC)? & RMID_BITS == u64::from(rmid) {
-            assign(state, *cpu, 0)?;
+    for (cpu, value) in state.of_cpus(PQR_ASSOC)? {
+        if value & RMID_BITS == u64::from(rmid) {
+            assign(state, cpu, 0)?;
         }
     }
     Ok(())
 }
 
+/// An RMID no CPU has: the lowest without lines in a cache, else that with the fewest. `None` where all are in use.
+pub fn free(state: &State) -> Result<Option<u32>, RdtError> {
+    let rmids = state.features.cmt.map_or(0, |cmt| cmt.rmids);
+    let used: Vec<u64> = state.of_cpus(PQR_ASSOC)?.into_iter().map(|(_, value)| value & RMID_BITS).collect();
+    let mut best: Option<(u64, u32)> = None;
+    for rmid in (1..rmids).filter(|rmid| !used.contains(&u64::from(*rmid))) {
+        let held = read(state, rmid)?.into_iter().filter(|reading| reading.event == EVENTS[0]);
+        let held: u64 = held.map(|one| if let Reading::Value(bytes) = one.reading { bytes } else { 0 }).sum();
+        if best.is_none_or(|(least, _)| held < least) {
+            best = Some((held, rmid));
+        }
+        if held == 0 {
+            break;
+        }
+    }
+    Ok(best.map(|(_, rmid)| rmid))
+}
+
 /// All events of an RMID in every L3.
 pub fn read(state: &State, rmid: u32) -> Result<Vec<EventReading>, RdtError> {
-    let Some(cmt) = state.features.cmt else {
-        return Err(RdtError::Unavailable {
-            reason: "this CPU has no cache monitoring (CPUID 0xF)".to_owned(),
-        });
-    };
+    let cmt = state.cmt()?;
     let mut readings = Vec::new();
-    for (cache_id, cpu) in state.domains(3) {
+    for cache in state.domains(3) {
         for (number, event) in (1..).zip(EVENTS).filter(|(number, _)| cmt.events & 1 << (number - 1) != 0) {
-            state.access.write(cpu, QM_EVTSEL, u64::from(rmid) << 32 | u64::from(number))?;
-            let raw = state.access.read(cpu, QM_CTR)?;
+            let select = u64::from(rmid) << 32 | u64::from(number);
+            let raw = state.on(cache, |cpu| {
+                state.access.write(cpu, QM_EVTSEL, select)?;
+                state.access.read(cpu, QM_CTR)
+            })?;
             let bits = if number == OCCUPANCY { 62 } else { cmt.counter_bits };
-            readings.push(reading(event, cache_id, raw, bits, cmt.upscale_bytes));
+            readings.extend(raw.map(|raw| reading(event, cache.id, raw, bits, cmt.upscale_bytes)));
         }
     }
     Ok(readings)

@@ -1,6 +1,6 @@
 //! Addresses and fields of the registers.
 //!
-//! Source: Intel SDM vol. 4, table 2-2; vol. 3B, 19.18 and 19.19.
+//! Source: Intel SDM vol. 4, table 2-2; vol. 3B, 19.18 and 19.19; AMD64 PQoS extensions; arch/x86/include/asm/msr-index.h.
 
 use waytrace_model::cache_report::Use;
 
@@ -16,7 +16,12 @@ pub const QM_CTR: u32 = 0xc8e;
 pub const PQR_ASSOC: u32 = 0xc8f;
 const L3_MASK: u32 = 0xc90;
 const L2_MASK: u32 = 0xd10;
-const MBA_DELAY: u32 = 0xd50;
+/// First of Intel's bandwidth delays.
+pub const MBA_DELAY: u32 = 0xd50;
+/// First of AMD's bandwidth limits.
+pub const AMD_MBA: u32 = 0xc000_0200;
+/// The same of slow memory.
+pub const AMD_SMBA: u32 = 0xc000_0280;
 
 /// RMID of [`PQR_ASSOC`].
 pub const RMID_BITS: u64 = 0x3ff;
@@ -29,9 +34,4 @@ pub fn mask(level: u32, used_for: Use, class: u32) -> u32 {
         Use::Data => base + 2 * class,
         Use::Code => base + 2 * class + 1,
     }
-}
-
-/// The register of a class's bandwidth delay.
-pub fn delay(class: u32) -> u32 {
-    MBA_DELAY + class
 }

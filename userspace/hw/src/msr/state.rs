@@ -7,43 +7,119 @@ use waytrace_model::cache_report::{
 };
 
 use super::access::MsrAccess;
-use super::features::{CatFeature, Features};
+use super::features::{self, CatFeature, CmtFeature, Features, MbaFeature, MbaScale};
 use super::registers::{self, L2_QOS_CFG, L3_QOS_CFG, PQR_ASSOC, RMID_BITS};
+use crate::Root;
 use crate::rdt::{DEFAULT_CLASS, RdtError, Setting};
-use crate::topology_cache::Cache;
+use crate::topology::{cpus_online, parse_list};
+use crate::topology_cache::{Cache, caches};
+
+/// The limit of a class without one, on all of AMD's CPUs so far (`MAX_MBA_BW_AMD`).
+const AMD_UNLIMITED: u32 = 2048;
 
 /// A machine's registers and what is known of them.
 pub struct State {
     pub access: Box<dyn MsrAccess>,
     pub features: Features,
-    pub cpus: Vec<u32>,
+    root: Root,
     caches: Vec<Cache>,
     /// Levels whose masks are pairs for data and code.
     cdp: Vec<u32>,
 }
 
 impl State {
-    pub fn new(
-        access: Box<dyn MsrAccess>,
-        features: Features,
-        cpus: Vec<u32>,
-        caches: Vec<Cache>,
-    ) -> Result<Self, RdtError> {
+    pub fn new(access: Box<dyn MsrAccess>, mut features: Features, root: Root) -> Result<Self, RdtError> {
+        let cpus = cpus_online(&root)?;
+        let first = cpus.first().copied().unwrap_or(0);
+        if features.cat.is_empty() && features.is_haswell_server {
+            // Those that cannot allocate have no such register.
+            let register = registers::mask(3, Use::Unified, 0);
+            features.cat.extend(access.read(first, register).ok().map(|_| features::of_haswell_server()));
+        }
         let mut cdp = Vec::new();
         for cat in features.cat.iter().filter(|cat| cat.cdp) {
             let register = if cat.level == 2 { L2_QOS_CFG } else { L3_QOS_CFG };
-            let Some(cpu) = cpus.first() else { continue };
-            if access.read(*cpu, register)? & 1 != 0 {
+            if access.read(first, register)? & 1 != 0 {
                 cdp.push(cat.level);
             }
         }
-        Ok(Self { access, features, cpus, caches, cdp })
+        let caches = caches(&root)?;
+        let mut state = Self { access, features, root, caches, cdp };
+        if state.is_snc() {
+            state.features.cmt = None;
+        }
+        Ok(state)
     }
 
-    /// Caches of a level, each with a CPU that has its registers.
-    pub fn domains(&self, level: u32) -> Vec<(CacheId, u32)> {
-        let of_level = self.caches.iter().filter(|cache| cache.level == level);
-        of_level.filter_map(|cache| Some((cache.id, *cache.cpus.first()?))).collect()
+    /// What can be monitored.
+    ///
+    /// # Errors
+    /// Nothing can, and why.
+    pub fn cmt(&self) -> Result<CmtFeature, RdtError> {
+        self.features.cmt.ok_or_else(|| RdtError::Unavailable {
+            reason: if self.is_snc() {
+                "no monitoring by registers while the L3 is divided (sub-NUMA clustering), for each part counts alone; use \
+                 `--interface resctrl`, Linux 6.11 or newer"
+            } else {
+                "this CPU has no cache monitoring (CPUID 0xF)"
+            }
+            .to_owned(),
+        })
+    }
+
+    /// CPUs online now.
+    pub fn cpus(&self) -> Result<Vec<u32>, RdtError> {
+        Ok(cpus_online(&self.root)?)
+    }
+
+    /// Whether a register could not be used because its CPU has gone offline since it was listed.
+    fn went_offline(&self, cpu: u32, error: &RdtError) -> bool {
+        let RdtError::Msr { source, .. } = error else { return false };
+        let is_missing = matches!(source.raw_os_error(), Some(libc::ENXIO | libc::ENODEV | libc::ENOENT));
+        is_missing && self.cpus().is_ok_and(|online| !online.contains(&cpu))
+    }
+
+    /// A register of every CPU online.
+    pub fn of_cpus(&self, register: u32) -> Result<Vec<(u32, u64)>, RdtError> {
+        let mut values = Vec::new();
+        for cpu in self.cpus()? {
+            match self.access.read(cpu, register) {
+                Ok(value) => values.push((cpu, value)),
+                Err(error) if self.went_offline(cpu, &error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(values)
+    }
+
+    /// Caches of a level.
+    pub fn domains(&self, level: u32) -> impl Iterator<Item = &Cache> {
+        self.caches.iter().filter(move |cache| cache.level == level)
+    }
+
+    /// What `act` gives on one of a cache's CPUs, which all have the cache's registers; `None` where none of them is online.
+    pub fn on<T>(
+        &self,
+        cache: &Cache,
+        act: impl Fn(u32) -> Result<T, RdtError>,
+    ) -> Result<Option<T>, RdtError> {
+        for cpu in &cache.cpus {
+            match act(*cpu) {
+                Err(error) if self.went_offline(*cpu, &error) => {}
+                result => return result.map(Some),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the L3 is divided into nodes (SNC), each of which counts its part alone under RMIDs of its own
+    /// (`snc_get_config`, arch/x86/kernel/cpu/resctrl/monitor.c).
+    pub fn is_snc(&self) -> bool {
+        let node = self.root.read("sys/devices/system/node/node0/cpulist").ok();
+        let node = node.and_then(|list| parse_list(&list).ok()).unwrap_or_default();
+        let shared = |cache: &&Cache| node.first().is_some_and(|cpu| cache.cpus.contains(cpu));
+        let l3 = self.domains(3).find(shared);
+        self.features.is_intel && l3.is_some_and(|cache| cache.cpus.iter().any(|cpu| !node.contains(cpu)))
     }
 
     fn classes_of(&self, cat: &CatFeature) -> u32 {
@@ -61,15 +137,21 @@ impl State {
             .features
             .mba
             .iter()
-            .map(|mba| BandwidthResource {
-                name: "MB".to_owned(),
-                unit: LimitUnit::Percent,
-                min: 100 - mba.max_delay,
-                step: 100 - mba.max_delay,
-                linear: Some(true),
-                throttle_mode: None,
-                classes: mba.classes,
-                caches: self.domains(3).into_iter().map(|(id, _)| id).collect(),
+            .map(|mba| {
+                let (unit, step) = match mba.scale {
+                    MbaScale::Delay { max } => (LimitUnit::Percent, 100u32.saturating_sub(max)),
+                    MbaScale::Limit { .. } => (LimitUnit::EighthGbPerSecond, 1),
+                };
+                BandwidthResource {
+                    name: mba.name.to_owned(),
+                    unit,
+                    min: step,
+                    step,
+                    linear: Some(unit == LimitUnit::Percent),
+                    throttle_mode: None,
+                    classes: mba.classes,
+                    caches: self.domains(3).map(|cache| cache.id).collect(),
+                }
             })
             .collect();
         let classes = caches.iter().map(|cache| cache.classes).chain(bandwidth.iter().map(|one| one.classes));
@@ -129,7 +211,8 @@ impl State {
     }
 
     pub fn check_cpus(&self, cpus: &[u32]) -> Result<(), RdtError> {
-        match cpus.iter().find(|cpu| !self.cpus.contains(cpu)) {
+        let online = self.cpus()?;
+        match cpus.iter().find(|cpu| !online.contains(cpu)) {
             Some(cpu) => Err(RdtError::NoCpu { cpu: *cpu }),
             None => Ok(()),
         }
@@ -137,13 +220,8 @@ impl State {
 
     /// CPUs of a class.
     pub fn cpus_of(&self, class: u32) -> Result<Vec<u32>, RdtError> {
-        let mut members = Vec::new();
-        for cpu in &self.cpus {
-            if self.access.read(*cpu, PQR_ASSOC)? >> 32 == u64::from(class) {
-                members.push(*cpu);
-            }
-        }
-        Ok(members)
+        let all = self.of_cpus(PQR_ASSOC)?.into_iter();
+        Ok(all.filter(|(_, value)| value >> 32 == u64::from(class)).map(|(cpu, _)| cpu).collect())
     }
 
     /// Gives a CPU a class; its RMID stays.
@@ -154,10 +232,7 @@ impl State {
 
     pub fn classes(&self) -> Result<Vec<Class>, RdtError> {
         let capabilities = self.capabilities();
-        let mut associations = Vec::new();
-        for cpu in &self.cpus {
-            associations.push((*cpu, self.access.read(*cpu, PQR_ASSOC)?));
-        }
+        let associations = self.of_cpus(PQR_ASSOC)?;
         // A CPU that only monitors has the one class everything is in.
         (0..capabilities.max_classes.max(1))
             .map(|number| self.class(&capabilities, number, &associations))
@@ -171,19 +246,24 @@ impl State {
         associations: &[(u32, u64)],
     ) -> Result<Class, RdtError> {
         let mut masks = Vec::new();
-        for cache in &capabilities.caches {
-            for (cache_id, cpu) in self.domains(cache.level) {
-                let value = self.access.read(cpu, registers::mask(cache.level, cache.used_for, number))?;
+        for cache in capabilities.caches.iter().filter(|cache| number < cache.classes) {
+            let register = registers::mask(cache.level, cache.used_for, number);
+            for domain in self.domains(cache.level) {
+                let Some(value) = self.on(domain, |cpu| self.access.read(cpu, register))? else { continue };
                 let mask = WayMask::from_bits(value & 0xffff_ffff);
-                masks.push(ClassMask { resource: cache.name.clone(), cache_id, mask });
+                masks.push(ClassMask { resource: cache.name.clone(), cache_id: domain.id, mask });
             }
         }
         let mut limits = Vec::new();
-        for bandwidth in &capabilities.bandwidth {
-            for (cache_id, cpu) in self.domains(3) {
-                let delay = self.access.read(cpu, registers::delay(number))?;
-                let value = 100u32.saturating_sub(u32::try_from(delay).unwrap_or(100));
-                limits.push(ClassLimit { resource: bandwidth.name.clone(), cache_id, value });
+        for mba in self.features.mba.iter().filter(|mba| number < mba.classes) {
+            for domain in self.domains(3) {
+                let read = self.on(domain, |cpu| self.access.read(cpu, mba.first + number))?;
+                let Some(held) = read.map(|value| u32::try_from(value).unwrap_or(u32::MAX)) else { continue };
+                let value = match mba.scale {
+                    MbaScale::Delay { .. } => 100u32.saturating_sub(held),
+                    MbaScale::Limit { .. } => held,
+                };
+                limits.push(ClassLimit { resource: mba.name.to_owned(), cache_id: domain.id, value });
             }
         }
         let members = || associations.iter().filter(|(_, value)| value >> 32 == u64::from(number));
@@ -202,7 +282,15 @@ impl State {
             task_count: None,
             monitor_groups: rmids
                 .into_iter()
-                .map(|rmid| MonitorGroup { name: format!("rmid{rmid}"), rmid: Some(Rmid(rmid)) })
+                .map(|rmid| MonitorGroup {
+                    name: format!("rmid{rmid}"),
+                    rmid: Some(Rmid(rmid)),
+                    cpus: members()
+                        .filter(|(_, value)| value & RMID_BITS == u64::from(rmid))
+                        .map(|(cpu, _)| *cpu)
+                        .collect(),
+                    tasks: Vec::new(),
+                })
                 .collect(),
         })
     }
@@ -212,13 +300,14 @@ impl State {
         let capabilities = self.capabilities();
         let mut written: Vec<(u32, u32, u64)> = Vec::new();
         for setting in settings {
-            let Some((cpu, register, value)) = self.target(&capabilities, class, setting) else { continue };
-            let result = self.access.read(cpu, register).and_then(|old| {
+            let Some((cache, register, value)) = self.target(&capabilities, class, setting) else { continue };
+            let result = self.on(cache, |cpu| {
+                let old = self.access.read(cpu, register)?;
                 self.access.write(cpu, register, value)?;
-                Ok(old)
+                Ok((cpu, register, old))
             });
             match result {
-                Ok(old) => written.push((cpu, register, old)),
+                Ok(done) => written.extend(done),
                 Err(first) => return Err(self.take_back(&written, first)),
             }
         }
@@ -234,40 +323,57 @@ impl State {
         first
     }
 
-    /// CPU, register and value of a setting that has been checked.
-    fn target(&self, capabilities: &Capabilities, class: u32, setting: &Setting) -> Option<(u32, u32, u64)> {
-        let cpu_of =
-            |level, id| self.domains(level).into_iter().find(|(own, _)| *own == id).map(|(_, cpu)| cpu);
+    /// Cache, register and value of a setting that has been checked.
+    fn target(
+        &self,
+        capabilities: &Capabilities,
+        class: u32,
+        setting: &Setting,
+    ) -> Option<(&Cache, u32, u64)> {
+        let domain = |level, id| self.domains(level).find(|cache| cache.id == id);
         match setting {
             Setting::Mask { resource, cache_id, mask } => {
                 let cache = capabilities.caches.iter().find(|cache| cache.name == *resource)?;
                 let register = registers::mask(cache.level, cache.used_for, class);
-                Some((cpu_of(cache.level, *cache_id)?, register, mask.bits()))
+                Some((domain(cache.level, *cache_id)?, register, mask.bits()))
             }
-            Setting::Limit { cache_id, value, .. } => {
-                let step = capabilities.bandwidth.first()?.step.max(1);
-                let limit = value.div_ceil(step).saturating_mul(step).min(100);
-                Some((cpu_of(3, *cache_id)?, registers::delay(class), u64::from(100 - limit)))
+            Setting::Limit { resource, cache_id, value } => {
+                let mba = self.bandwidth(resource)?;
+                let held = match mba.scale {
+                    MbaScale::Delay { max } => {
+                        let step = 100u32.saturating_sub(max).max(1);
+                        100 - value.div_ceil(step).saturating_mul(step).min(100)
+                    }
+                    MbaScale::Limit { .. } => *value,
+                };
+                Some((domain(3, *cache_id)?, mba.first + class, u64::from(held)))
             }
         }
     }
-}
 
-/// All ways and bandwidth.
-pub fn everything(capabilities: &Capabilities) -> Vec<Setting> {
-    let masks = capabilities.caches.iter().flat_map(|cache| {
-        cache.caches.iter().map(|domain| Setting::Mask {
-            resource: cache.name.clone(),
-            cache_id: domain.id,
-            mask: cache.rules.full_mask,
-        })
-    });
-    let limits = capabilities.bandwidth.iter().flat_map(|bandwidth| {
-        let limit =
-            |id: &CacheId| Setting::Limit { resource: bandwidth.name.clone(), cache_id: *id, value: 100 };
-        bandwidth.caches.iter().map(limit)
-    });
-    masks.chain(limits).collect()
+    fn bandwidth(&self, name: &str) -> Option<&MbaFeature> {
+        self.features.mba.iter().find(|mba| mba.name == name)
+    }
+
+    /// Checks what `rdt::check` cannot know: the greatest limit a register takes.
+    pub fn check_limit(&self, setting: &Setting) -> Result<(), RdtError> {
+        let Setting::Limit { resource, value, .. } = setting else { return Ok(()) };
+        match self.bandwidth(resource).map(MbaFeature::unlimited) {
+            Some(most) if *value > most => Err(RdtError::BadLimit {
+                resource: resource.clone(),
+                value: *value,
+                takes: format!("no more than {most}, which is no limit"),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// All ways and bandwidth.
+    pub fn everything(&self) -> Vec<Setting> {
+        let capabilities = self.capabilities();
+        let unlimited = |name: &str| self.bandwidth(name).map_or(100, MbaFeature::unlimited);
+        everything(&capabilities, unlimited)
+    }
 }
 
 /// Whether a class is as after boot.
@@ -276,5 +382,30 @@ pub fn has_everything(class: &Class, capabilities: &Capabilities) -> bool {
         let cache = capabilities.caches.iter().find(|cache| cache.name == mask.resource);
         cache.is_some_and(|cache| cache.rules.full_mask == mask.mask)
     };
-    class.masks.iter().all(full) && class.limits.iter().all(|limit| limit.value == 100)
+    let open = |limit: &ClassLimit| {
+        let bandwidth = capabilities.bandwidth.iter().find(|bandwidth| bandwidth.name == limit.resource);
+        bandwidth.is_some_and(|bandwidth| match bandwidth.unit {
+            // The lowest bit above all limits means none.
+            LimitUnit::EighthGbPerSecond => limit.value >= AMD_UNLIMITED,
+            _ => limit.value == 100,
+        })
+    };
+    class.masks.iter().all(full) && class.limits.iter().all(open)
+}
+
+fn everything(capabilities: &Capabilities, unlimited: impl Fn(&str) -> u32) -> Vec<Setting> {
+    let masks = capabilities.caches.iter().flat_map(|cache| {
+        cache.caches.iter().map(|domain| Setting::Mask {
+            resource: cache.name.clone(),
+            cache_id: domain.id,
+            mask: cache.rules.full_mask,
+        })
+    });
+    let limits = capabilities.bandwidth.iter().flat_map(|bandwidth| {
+        let value = unlimited(&bandwidth.name);
+        let limit =
+            move |id: &CacheId| Setting::Limit { resource: bandwidth.name.clone(), cache_id: *id, value };
+        bandwidth.caches.iter().map(limit)
+    });
+    masks.chain(limits).collect()
 }

@@ -13,31 +13,38 @@ use crate::testing::Tree;
 
 /// Two CPUs with an L3 each. A register that is not there fails as the driver does.
 #[derive(Clone, Default)]
-struct Memory(Rc<RefCell<BTreeMap<(u32, u32), u64>>>);
+pub(super) struct Memory(pub(super) Rc<RefCell<BTreeMap<(u32, u32), u64>>>);
 
 impl Memory {
-    fn get(&self, cpu: u32, register: u32) -> u64 {
+    pub(super) fn get(&self, cpu: u32, register: u32) -> u64 {
         self.0.borrow()[&(cpu, register)]
     }
 }
 
-fn fault(verb: &'static str, cpu: u32, register: u32) -> RdtError {
-    let source = io::Error::from_raw_os_error(libc::EIO);
+/// What the driver says of a register the CPU has not, and of a CPU that is not there.
+fn fault(registers: &BTreeMap<(u32, u32), u64>, verb: &'static str, cpu: u32, register: u32) -> RdtError {
+    let is_there = registers.keys().any(|(own, _)| *own == cpu);
+    let source = io::Error::from_raw_os_error(if is_there { libc::EIO } else { libc::ENXIO });
     RdtError::Msr { verb, register, cpu, path: "msr".into(), source }
 }
 
 impl MsrAccess for Memory {
     fn read(&self, cpu: u32, register: u32) -> Result<u64, RdtError> {
-        self.0.borrow().get(&(cpu, register)).copied().ok_or_else(|| fault("reading", cpu, register))
+        let registers = self.0.borrow();
+        let value = registers.get(&(cpu, register)).copied();
+        value.ok_or_else(|| fault(&registers, "reading", cpu, register))
     }
 
     fn write(&self, cpu: u32, register: u32, value: u64) -> Result<(), RdtError> {
         let mut registers = self.0.borrow_mut();
         // A mask no CPU takes, although CPUID does not forbid it.
         if (0xc90..0xd10).contains(&register) && value == 0x800 {
-            return Err(fault("writing", cpu, register));
+            return Err(fault(&registers, "writing", cpu, register));
         }
-        *registers.get_mut(&(cpu, register)).ok_or_else(|| fault("writing", cpu, register))? = value;
+        if !registers.contains_key(&(cpu, register)) {
+            return Err(fault(&registers, "writing", cpu, register));
+        }
+        registers.insert((cpu, register), value);
         if register == 0xc8d {
             let (event, rmid) = (value & 0xff, value >> 32);
             let count = match event {
@@ -51,7 +58,20 @@ impl MsrAccess for Memory {
     }
 }
 
-struct Leaves(HashMap<(u32, u32), [u32; 4]>);
+impl Memory {
+    /// Takes a CPU's registers away, as going offline does.
+    pub(super) fn take_offline(&self, cpu: u32) {
+        self.0.borrow_mut().retain(|(own, _), _| *own != cpu);
+    }
+
+    /// Adds registers to all CPUs.
+    pub(super) fn add(&self, registers: std::ops::Range<u32>, value: u64) {
+        let all = registers.flat_map(|register| (0..2).map(move |cpu| ((cpu, register), value)));
+        self.0.borrow_mut().extend(all);
+    }
+}
+
+pub(super) struct Leaves(pub(super) HashMap<(u32, u32), [u32; 4]>);
 
 impl CpuidAccess for Leaves {
     fn leaf(&self, leaf: u32, subleaf: u32) -> Result<[u32; 4], RdtError> {
@@ -60,7 +80,7 @@ impl CpuidAccess for Leaves {
 }
 
 /// 12 ways, 16 masks, CDP possible; delays up to 90 %; 32 RMIDs of 64 KiB, counters of 32 bits.
-fn intel() -> Leaves {
+pub(super) fn intel() -> Leaves {
     Leaves(HashMap::from([
         ((0, 0), [0x16, 0x756e_6547, 0x6c65_746e, 0x4965_6e69]),
         ((7, 0), [0, 1 << 12 | 1 << 15, 0, 0]),
@@ -73,7 +93,7 @@ fn intel() -> Leaves {
     ]))
 }
 
-fn machine() -> (Tree, Memory) {
+pub(super) fn machine() -> (Tree, Memory) {
     let tree = Tree::new(&[("sys/devices/system/cpu/online", "0-1\n")]);
     let memory = Memory::default();
     for cpu in 0..2u32 {
@@ -95,7 +115,7 @@ fn open(tree: &Tree, memory: &Memory) -> MsrAllocation {
     MsrAllocation::with(&tree.root, Box::new(memory.clone()), &intel(), false).unwrap()
 }
 
-fn mask(resource: &str, id: u32, bits: u64) -> Setting {
+pub(super) fn mask(resource: &str, id: u32, bits: u64) -> Setting {
     Setting::Mask { resource: resource.to_owned(), cache_id: CacheId(id), mask: WayMask::from_bits(bits) }
 }
 
@@ -165,7 +185,7 @@ fn a_class_and_a_monitor_leave_one_another_alone() {
     assert_eq!(msr.classes().unwrap()[2].monitor_groups[0].name, "rmid5");
     msr.remove_monitor("cos2", "rmid5").unwrap();
     assert_eq!(memory.get(1, 0xc8f), 2 << 32);
-    for name in ["rmid0", "rmid32", "x", "rmid-1"] {
+    for name in ["rmid0", "rmid32", "rmid-1"] {
         assert!(matches!(msr.create_monitor("default", name), Err(RdtError::BadName { .. })), "{name}");
     }
     assert!(matches!(msr.assign_tasks("cos1", &[1]), Err(RdtError::Unsupported { .. })));

@@ -1,6 +1,6 @@
 //! A change as a whole: a class, its values and its members, or, if a part of it fails, nothing.
 
-use waytrace_model::cache_report::Class;
+use waytrace_model::cache_report::{Class, Mode};
 
 use super::{CacheAllocation, DEFAULT_CLASS, RdtError, Setting};
 
@@ -41,6 +41,7 @@ pub struct Change {
 /// What failed; [`RdtError::NotUndone`] where taking back failed, too.
 pub fn apply(allocation: &mut dyn CacheAllocation, request: &Request) -> Result<Change, RdtError> {
     let before = allocation.classes()?;
+    spare_exclusive(&before, &request.class, &request.members)?;
     let exists = before.iter().any(|class| class.name == request.class);
     let class = if exists { request.class.clone() } else { allocation.create_class(&request.class)? };
     let refused = match allocation.set(&class, &request.settings) {
@@ -60,6 +61,29 @@ pub fn apply(allocation: &mut dyn CacheAllocation, request: &Request) -> Result<
         Ok(()) => Err(first),
         Err(second) => Err(RdtError::NotUndone { first: Box::new(first), second: Box::new(second) }),
     }
+}
+
+/// Who is in an exclusive class stays there: somebody has put aside ways for him.
+fn spare_exclusive(classes: &[Class], wanted: &str, members: &Members) -> Result<(), RdtError> {
+    let held = |class: &&Class| class.mode == Some(Mode::Exclusive) && class.name != wanted;
+    for class in classes.iter().filter(held) {
+        let who = match members {
+            Members::Tasks(tids) => {
+                let taken = tids.iter().find(|tid| class.tasks.contains(tid));
+                taken.map(|tid| format!("thread {tid} is"))
+            }
+            Members::Cpus(cpus) => {
+                let taken = cpus.iter().find(|cpu| class.cpus.contains(cpu));
+                // Of an exclusive default class nobody else's CPUs could come.
+                taken.filter(|_| class.name != DEFAULT_CLASS).map(|cpu| format!("CPU {cpu} is"))
+            }
+            Members::None => None,
+        };
+        if let Some(who) = who {
+            return Err(RdtError::Exclusive { who, class: class.name.clone() });
+        }
+    }
+    Ok(())
 }
 
 fn assign(allocation: &mut dyn CacheAllocation, class: &str, members: &Members) -> Result<(), RdtError> {

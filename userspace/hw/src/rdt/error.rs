@@ -126,6 +126,24 @@ pub enum RdtError {
         /// How many there are.
         max: u32,
     },
+    /// All monitors are in use.
+    #[error(
+        "all {max} monitors (RMIDs) of this machine are in use, or were until lately and still have lines in a cache; remove a monitoring group, or try again later"
+    )]
+    NoMonitorLeft {
+        /// How many there are.
+        max: u32,
+    },
+    /// Somebody's alone.
+    #[error(
+        "{who} in class `{class}`, which is exclusive; to take them out of it, make it shareable first (`mode` in its directory below resctrl)"
+    )]
+    Exclusive {
+        /// Whom it would take out, as `thread 12 is`.
+        who: String,
+        /// The class.
+        class: String,
+    },
     /// A thread that is gone.
     #[error("there is no thread or process {tid}; has it ended?")]
     NoTask {

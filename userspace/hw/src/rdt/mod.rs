@@ -132,11 +132,13 @@ pub trait CacheAllocation {
     /// A CPU that is not there, or no right.
     fn assign_cpus(&mut self, class: &str, cpus: &[u32]) -> Result<(), RdtError>;
 
-    /// Makes a monitoring group in a class. What its members may use does not change.
+    /// Makes a monitoring group in a class and returns its name. What its members may use does not change. Where the hardware's
+    /// monitors are not made but taken, `wanted` names one of them (`rmid3`), and without it one is taken that nobody uses.
+    /// Where bandwidth counters are assigned to groups, it gets those that are left.
     ///
     /// # Errors
-    /// No monitor is left, or the machine has none.
-    fn create_monitor(&mut self, class: &str, name: &str) -> Result<(), RdtError>;
+    /// [`RdtError::NoMonitorLeft`], the name is not legal or taken, no right, or the machine has no monitors.
+    fn create_monitor(&mut self, class: &str, wanted: &str) -> Result<String, RdtError>;
 
     /// Removes a monitoring group; its members are monitored with their class again, and keep it.
     ///
@@ -161,4 +163,10 @@ pub trait CacheAllocation {
     /// # Errors
     /// There is no such class or group, or the machine monitors nothing. What a single event gives is in its reading.
     fn read(&self, whom: &Monitored) -> Result<Vec<EventReading>, RdtError>;
+
+    /// Bytes at which a bandwidth reading starts again from 0; `None` where it never does. Who reads such counters must do so
+    /// before they can have gone round twice.
+    fn wrap_bytes(&self) -> Option<u64> {
+        None
+    }
 }

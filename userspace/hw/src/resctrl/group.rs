@@ -11,6 +11,7 @@ use crate::topology::parse_list;
 
 /// Directories of the mount that are no classes.
 const RESERVED: [&str; 3] = ["info", "mon_groups", "mon_data"];
+const THREADS: &str = "a list of threads";
 
 /// Names of all classes, the default one first.
 pub fn names(files: &Files) -> Vec<String> {
@@ -64,11 +65,23 @@ pub fn read(files: &Files, name: &str) -> Result<Class, RdtError> {
         tasks: if name == DEFAULT_CLASS { Vec::new() } else { tasks },
         monitor_groups: groups
             .into_iter()
-            .map(|group| {
-                let rmid = id(files, &format!("{dir}mon_groups/{group}/mon_hw_id"))?.map(Rmid);
-                Ok(MonitorGroup { name: group, rmid })
-            })
+            .map(|group| monitor(files, &format!("{dir}mon_groups/{group}/"), group))
             .collect::<Result<_, RdtError>>()?,
+    })
+}
+
+/// A monitoring group. One that is removed meanwhile has nobody.
+fn monitor(files: &Files, dir: &str, name: String) -> Result<MonitorGroup, RdtError> {
+    let listed = |file: &str, expected, parse: fn(&str) -> Option<Vec<u32>>| {
+        let rel = format!("{dir}{file}");
+        let Some(text) = files.read_optional(&rel)? else { return Ok(Vec::new()) };
+        parse(&text).ok_or_else(|| RdtError::Malformed { path: files.path(&rel), text, expected })
+    };
+    Ok(MonitorGroup {
+        rmid: id(files, &format!("{dir}mon_hw_id"))?.map(Rmid),
+        cpus: listed("cpus_list", "a CPU list", |text| parse_list(text).ok())?,
+        tasks: listed("tasks", THREADS, numbers)?,
+        name,
     })
 }
 
@@ -98,9 +111,11 @@ pub fn mode(files: &Files, dir: &str) -> Result<Option<Mode>, RdtError> {
 }
 
 fn tids(files: &Files, dir: &str) -> Result<Vec<u32>, RdtError> {
-    files.parsed(&format!("{dir}tasks"), "a list of threads", |text| {
-        text.lines().map(|line| line.trim().parse().ok()).collect()
-    })
+    files.parsed(&format!("{dir}tasks"), THREADS, numbers)
+}
+
+fn numbers(text: &str) -> Option<Vec<u32>> {
+    text.lines().map(|line| line.trim().parse().ok()).collect()
 }
 
 /// A number that the kernel tells when mounted with `debug`.

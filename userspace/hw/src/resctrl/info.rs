@@ -118,7 +118,8 @@ fn bandwidth(
     })
 }
 
-fn monitoring(files: &Files) -> Result<Option<Monitoring>, RdtError> {
+/// What can be monitored; none where nothing can.
+pub fn monitoring(files: &Files) -> Result<Option<Monitoring>, RdtError> {
     const DIR: &str = "info/L3_MON";
     if !files.is_dir(DIR) {
         return Ok(None);

@@ -9,7 +9,7 @@ mod monitor;
 mod schemata;
 mod write;
 
-use waytrace_model::cache_report::{Capabilities, Class, Interface, Mode};
+use waytrace_model::cache_report::{Capabilities, Class, Interface, Mode, Monitoring};
 
 use crate::Root;
 use crate::rdt::{
@@ -73,6 +73,13 @@ impl Resctrl {
             Some(Mode::Shareable) | None => return Ok(dir),
         };
         Err(RdtError::Protected { class: class.to_owned(), mode })
+    }
+
+    /// What can be monitored.
+    fn monitoring(&self) -> Result<Monitoring, RdtError> {
+        info::monitoring(&self.files)?.ok_or_else(|| RdtError::Unavailable {
+            reason: "this CPU has no cache monitoring (no info/L3_MON in resctrl)".to_owned(),
+        })
     }
 
     /// CPUs of a class's monitoring groups; those that have none are not told.
@@ -146,10 +153,22 @@ impl CacheAllocation for Resctrl {
         write::cpus(&self.root, &self.files, &self.existing(class)?, cpus)
     }
 
-    fn create_monitor(&mut self, class: &str, name: &str) -> Result<(), RdtError> {
-        group::check_name(name)?;
-        let dir = self.existing(class)?;
-        self.files.make(&format!("{dir}mon_groups/{name}"))
+    fn create_monitor(&mut self, class: &str, wanted: &str) -> Result<String, RdtError> {
+        group::check_name(wanted)?;
+        let monitoring = self.monitoring()?;
+        let dir = format!("{}mon_groups/{wanted}/", self.existing(class)?);
+        match self.files.make(dir.trim_end_matches('/')) {
+            Ok(()) => {}
+            // EBUSY: free ones there are, but all of them have lines in a cache yet.
+            Err(RdtError::Refused { source, .. })
+                if matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EBUSY)) =>
+            {
+                return Err(RdtError::NoMonitorLeft { max: monitoring.max_rmids });
+            }
+            Err(error) => return Err(error),
+        }
+        monitor::assign(&self.files, &dir, &monitoring)?;
+        Ok(wanted.to_owned())
     }
 
     fn remove_monitor(&mut self, class: &str, name: &str) -> Result<(), RdtError> {
@@ -170,10 +189,7 @@ impl CacheAllocation for Resctrl {
             Monitored::Class(class) => self.existing(class)?,
             Monitored::Group { class, name } => self.monitor_dir(class, name)?,
         };
-        let monitoring = self.capabilities()?.monitoring.ok_or_else(|| RdtError::Unavailable {
-            reason: "this CPU has no cache monitoring (no info/L3_MON in resctrl)".to_owned(),
-        })?;
-        monitor::read(&self.files, &dir, &monitoring.events)
+        monitor::read(&self.files, &dir, &self.monitoring()?.events)
     }
 }
 

@@ -1,8 +1,9 @@
-//! Reading `mon_data`.
+//! Reading `mon_data`, and assigning counters where groups have none by themselves.
 //!
 //! Source: `Documentation/filesystems/resctrl.rst`, "mon_data"; `rdtgroup_mondata_show`, fs/resctrl/ctrlmondata.c.
 
 use waytrace_model::cache::CacheId;
+use waytrace_model::cache_report::Monitoring;
 
 use super::files::Files;
 use crate::rdt::{EventReading, RdtError, Reading};
@@ -30,6 +31,31 @@ pub fn read(files: &Files, dir: &str, events: &[String]) -> Result<Vec<EventRead
     Ok(readings)
 }
 
+/// Gives a new group the counters it lacks, in the mode in which they are assigned to groups (AMD's ABMC) and not with
+/// `mbm_assign_on_mkdir`. Where none is left the group stays without, and its events read as unassigned.
+pub fn assign(files: &Files, dir: &str, monitoring: &Monitoring) -> Result<(), RdtError> {
+    if monitoring.assign_mode.as_deref() != Some("mbm_event") {
+        return Ok(());
+    }
+    let rel = format!("{dir}mbm_L3_assignments");
+    let assigned = files.read_optional(&rel)?.unwrap_or_default();
+    for event in lacking(&assigned) {
+        match files.write(&rel, &format!("{event}:*=e\n")) {
+            Err(RdtError::Refused { source, .. })
+                if matches!(source.raw_os_error(), Some(libc::ENOSPC | libc::EINVAL)) => {}
+            result => result?,
+        }
+    }
+    Ok(())
+}
+
+/// Events that have no counter on some cache: those of `mbm_total_bytes:0=_;1=e`.
+fn lacking(assigned: &str) -> impl Iterator<Item = &str> {
+    let lines = assigned.lines().filter_map(|line| line.trim().split_once(':'));
+    let is_without = |caches: &str| caches.split(';').any(|one| one.ends_with("=_"));
+    lines.filter(move |(event, caches)| !event.is_empty() && is_without(caches)).map(|(event, _)| event)
+}
+
 /// What the text of a file says.
 pub fn parse(text: &str) -> Reading {
     match text.trim() {
@@ -42,6 +68,13 @@ pub fn parse(text: &str) -> Reading {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_without_a_counter_are_found() {
+        let found = |text| lacking(text).collect::<Vec<_>>().join(" ");
+        let text = "mbm_total_bytes:0=e;1=e\nmbm_local_bytes:0=e;1=_\n";
+        assert_eq!([found(text), found(""), found("x:\n:0=_")], ["mbm_local_bytes", "", ""]);
+    }
 
     #[test]
     fn what_is_no_number_is_none() {

@@ -191,6 +191,46 @@ fn a_refusal_quotes_the_kernel() {
 }
 
 #[test]
+fn a_monitoring_group_has_its_members_and_counters() {
+    let tree = host();
+    for (file, content) in [("tasks", "43\n"), ("cpus_list", "3\n")] {
+        tree.write(&format!("{RESCTRL}/web/mon_groups/slow/{file}"), content);
+    }
+    let slow = Resctrl::open(&tree.root).unwrap().classes().unwrap().pop().unwrap().monitor_groups.remove(0);
+    assert_eq!((slow.name.as_str(), slow.cpus, slow.tasks), ("slow", vec![3], vec![43]));
+    // Where counters are assigned to groups, a group gets those it lacks and keeps the others.
+    tree.write(&format!("{RESCTRL}/info/L3_MON/mbm_assign_mode"), "[mbm_event]\ndefault\n");
+    let monitoring = Resctrl::open(&tree.root).unwrap().monitoring().unwrap();
+    let files = Resctrl::open(&tree.root).unwrap().files;
+    let assignments = "web/mon_groups/slow/mbm_L3_assignments";
+    for (before, after) in [
+        ("mbm_total_bytes:0=e;1=e\nmbm_local_bytes:0=_;1=e\n", "mbm_local_bytes:*=e"),
+        ("mbm_total_bytes:0=e;1=e\n", "mbm_total_bytes:0=e;1=e"),
+    ] {
+        tree.write(&format!("{RESCTRL}/{assignments}"), before);
+        monitor::assign(&files, "web/mon_groups/slow/", &monitoring).unwrap();
+        assert_eq!(text(&tree, assignments), after);
+    }
+}
+
+#[test]
+fn members_of_an_exclusive_class_stay_there() {
+    let tree = host();
+    tree.write(&format!("{RESCTRL}/alone/tasks"), "77\n");
+    tree.write(&format!("{RESCTRL}/alone/cpus_list"), "2\n");
+    let mut resctrl = Resctrl::open(&tree.root).unwrap();
+    for members in [Members::Tasks(vec![42, 77]), Members::Cpus(vec![1, 2])] {
+        let request = Request { class: "web".to_owned(), settings: Vec::new(), members };
+        let error = apply(&mut resctrl, &request).unwrap_err().to_string();
+        assert!(error.contains("in class `alone`, which is exclusive"), "{error}");
+    }
+    assert_eq!(
+        (text(&tree, "web/tasks"), text(&tree, "web/cpus_list")),
+        ("42\n43".to_owned(), "3".to_owned())
+    );
+}
+
+#[test]
 fn a_failed_request_leaves_nothing() {
     let tree = host();
     let mut resctrl = Resctrl::open(&tree.root).unwrap();
