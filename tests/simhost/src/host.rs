@@ -1,5 +1,6 @@
 //! A host without files: the machine, resctrl on it, and faults on purpose.
 
+use crate::adopt::{self, Adoption, State};
 use crate::faults::{Effect, Faults};
 use crate::model::machine::Machine;
 use crate::model::task::TaskSpec;
@@ -19,6 +20,8 @@ pub struct Host {
     pub faults: Faults,
     /// Time passes with the real clock while it is mounted.
     pub follows_clock: bool,
+    /// Tasks that are processes of the real machine.
+    adopted: Vec<u32>,
 }
 
 impl Host {
@@ -29,7 +32,7 @@ impl Host {
         if spec.mounted {
             resctrl.mount(&mut machine, spec.cdp);
         }
-        Self { machine, resctrl, faults: Faults::default(), follows_clock: true }
+        Self { machine, resctrl, faults: Faults::default(), follows_clock: true, adopted: Vec::new() }
     }
 
     /// Starts a task. A new thread of a process begins in the groups of its first one, as a forked one does.
@@ -54,6 +57,36 @@ impl Host {
                 self.resctrl.each_second(&self.machine);
             }
         }
+    }
+
+    /// Takes a process of the real machine for a task, as `text` says.
+    ///
+    /// # Errors
+    /// `EINVAL` for a text that says nothing, `ESRCH` for a process that is none, `ENODEV` without such a CPU.
+    pub fn adopt(&mut self, text: &str) -> Result<(), Errno> {
+        let adoption: Adoption = text.parse()?;
+        let tid = adoption.tid;
+        let spec = adoption.task(&self.machine)?;
+        self.start(spec);
+        self.adopted.push(tid);
+        self.follow_adopted();
+        Ok(())
+    }
+
+    /// Lets adopted tasks do what the processes do: run, wait or end.
+    pub fn follow_adopted(&mut self) {
+        let machine = &mut self.machine;
+        self.adopted.retain(|tid| {
+            let state = adopt::state(*tid);
+            match machine.tasks.get_mut(tid) {
+                Some(task) => task.idle = state != Some(State::Runs),
+                None => return false,
+            }
+            if state.is_none() {
+                machine.exit(*tid);
+            }
+            state.is_some()
+        });
     }
 
     /// Takes a CPU offline.

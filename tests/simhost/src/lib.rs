@@ -7,6 +7,7 @@
 //! - [`Host`](host::Host) is one without files: model, registers and resctrl. Tests that need no mount step it by hand.
 //! - [`Mounted`](fs::mount::Mounted) serves it. It follows the real clock, or stands still and is stepped.
 //! - [`faults`] makes the n-th operation on a path fail, be slow, or happen beside somebody else's change.
+//! - [`adopt`] lets processes of the real machine take part, as those a measurement starts itself.
 //! - [`truth`](model::truth) computes what a curve measured on it must come to.
 //!
 //! What it costs and how fast it is: one modelled access stands for `sampling` (128) of the host's, so a task that runs
@@ -19,6 +20,7 @@
 //! Not simulated: L2 contents, memory contention, dirty evictions, prefetchers, remote traffic, CPUs that come back,
 //! AMD's bandwidth limits having an effect, and resctrl's setting up of pseudo-locked regions (there can be one).
 
+pub mod adopt;
 pub mod cpuid;
 pub mod faults;
 pub mod fs;

@@ -208,7 +208,7 @@ fn sysfs_and_proc_describe_the_host() {
     assert!(host.read("proc/cpuinfo").contains(" cat_l3 "));
     assert_eq!(names(host.path("proc/2000/task")), ["2000"]);
     assert!(host.read("proc/2000/task/2000/stat").starts_with("2000 (simulated) R "));
-    assert_eq!(names(host.path("")), ["counters", "dev", "proc", "sys"]);
+    assert_eq!(names(host.path("")), ["adopt", "counters", "dev", "proc", "sys"]);
     host.mounted.host().set_mounted(false);
     assert!(!host.read("proc/mounts").contains("resctrl"));
     assert!(names(host.resctrl("")).is_empty());
@@ -274,7 +274,7 @@ fn read_all(path: &std::path::Path) -> usize {
         if path.is_dir() {
             return read_all(&path);
         }
-        if !path.ends_with("msr") && !path.ends_with("cpuid") {
+        if !path.ends_with("msr") && !path.ends_with("cpuid") && !path.ends_with("adopt") {
             let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
             assert!(text.ends_with('\n') || path.ends_with("tasks"), "{path:?}: {text:?}");
         }

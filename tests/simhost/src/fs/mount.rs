@@ -120,6 +120,7 @@ fn follow_clock(host: &Mutex<Host>, stop: &AtomicBool, factor: f64) {
         let ns = u64::try_from(simulated.as_nanos()).unwrap_or(u64::MAX).min(LONGEST_STEP_NS);
         let mut host = lock(host);
         if host.follows_clock {
+            host.follow_adopted();
             host.step(ns);
         }
     }

@@ -5,6 +5,10 @@ use crate::host::Host;
 use crate::resctrl::{Entry, Errno};
 
 const RESCTRL: [&str; 3] = ["sys", "fs", "resctrl"];
+/// A task's counters, read at one time.
+const GROUP: &str = "group";
+/// Takes processes of the real machine for tasks: see [`adopt`](crate::adopt).
+const ADOPT: &str = "adopt";
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +56,8 @@ pub(super) fn entries(host: &Host, path: &[&str]) -> Option<Vec<Entry>> {
         }
         ["counters", tid] => {
             let task = host.machine.tasks.get(&tid.parse().ok()?)?;
-            Some(task.counters.named().iter().map(|(name, _)| Entry::file(*name, 0o444)).collect())
+            let names = task.counters.named().map(|(name, _)| name);
+            Some(names.into_iter().chain([GROUP]).map(|name| Entry::file(name, 0o444)).collect())
         }
         ["proc", inner @ ..] if inner.first().is_some_and(|name| name.parse::<u32>().is_ok()) => {
             proc::entries(host, inner)
@@ -65,7 +70,12 @@ pub(super) fn entries(host: &Host, path: &[&str]) -> Option<Vec<Entry>> {
 fn fixed_entries(host: &Host, path: &[&str]) -> Option<Vec<Entry>> {
     let directories = |names: &[&str]| Some(names.iter().map(|name| Entry::directory(*name)).collect());
     let mut entries: Vec<Entry> = match path {
-        [] => return directories(&["counters", "dev", "proc", "sys"]),
+        [] => {
+            let mut entries: Vec<Entry> =
+                ["counters", "dev", "proc", "sys"].map(Entry::directory).into_iter().collect();
+            entries.push(Entry::file(ADOPT, 0o200));
+            return Some(entries);
+        }
         ["sys"] => return directories(&["devices", "fs"]),
         ["sys", "fs"] => return directories(&["resctrl"]),
         ["sys", "devices"] => return directories(&["system"]),
@@ -105,7 +115,8 @@ pub(super) fn read_text(host: &mut Host, path: &[&str]) -> Result<String, Errno>
         ["counters", tid, name] => {
             let task = tid.parse().ok().and_then(|tid| host.machine.tasks.get(&tid)).ok_or(libc::ESRCH)?;
             let value = task.counters.named().into_iter().find(|(known, _)| known == name);
-            value.map(|(_, value)| format!("{value}\n"))
+            let group = (*name == GROUP).then(|| task.counters.group());
+            value.map(|(_, value)| format!("{value}\n")).or(group)
         }
         ["proc", inner @ ..] if inner.first().is_some_and(|name| name.parse::<u32>().is_ok()) => {
             // As reading an open file of a task that has ended does.
@@ -145,7 +156,10 @@ pub(super) fn write(host: &mut Host, path: &[&str], offset: u64, data: &[u8]) ->
     if let Some(cpu) = device_of(path, "msr") {
         return device::write_msr(host, cpu, offset, data);
     }
-    let inner = below_resctrl(path).ok_or(libc::EACCES)?;
     let text = std::str::from_utf8(data).map_err(|_| libc::EINVAL)?;
+    if *path == [ADOPT] {
+        return host.adopt(text);
+    }
+    let inner = below_resctrl(path).ok_or(libc::EACCES)?;
     host.resctrl.write(&mut host.machine, inner, text)
 }

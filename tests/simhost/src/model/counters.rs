@@ -30,6 +30,11 @@ impl Counters {
         ]
     }
 
+    /// All of them, one a line: read at one time, as a group of perf's events is.
+    pub fn group(&self) -> String {
+        self.named().iter().map(|(name, value)| format!("{name} {value}\n")).collect()
+    }
+
     /// What came since `before`, an earlier reading of the same task.
     pub fn since(&self, before: &Self) -> Self {
         Self {

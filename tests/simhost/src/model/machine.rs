@@ -85,7 +85,15 @@ impl Machine {
         let seed = self.seed ^ (u64::from(spec.tid) << 32);
         let line_bytes = self.spec.l3.modelled_line_bytes();
         let stream = Stream::new(&spec.workload.program, line_bytes, space, seed);
-        let task = Task { stream, closid: 0, rmid: 0, counters: Counters::default(), owed_cycles: 0, spec };
+        let task = Task {
+            stream,
+            closid: 0,
+            rmid: 0,
+            idle: false,
+            counters: Counters::default(),
+            owed_cycles: 0,
+            spec,
+        };
         self.tasks.insert(task.spec.tid, task);
     }
 
@@ -169,7 +177,7 @@ impl Machine {
     /// The task whose turn it is on a CPU.
     fn current(&self, number: usize) -> Option<u32> {
         let turn = self.cpus.get(number)?.turn;
-        let here = || self.tasks.values().filter(|task| task.spec.cpu == number);
+        let here = || self.tasks.values().filter(|task| task.spec.cpu == number && !task.idle);
         here().nth(turn.checked_rem(here().count())?).map(|task| task.spec.tid)
     }
 

@@ -44,6 +44,14 @@ pub enum Program {
         /// The rest.
         data: Box<Program>,
     },
+    /// New lines always, as [`Program::Stream`], but those of a few sets together, each set `rounds` times before the next
+    /// ones: what walking the pages of a buffer at one offset after the other does.
+    Columns {
+        /// Lines of a set one after the other, at least 1.
+        rounds: u64,
+        /// Sets of the cache, as modelled.
+        sets: u64,
+    },
 }
 
 /// A program, and how many instructions it takes from one access to the next.
@@ -87,8 +95,11 @@ enum Node {
     Mixed { parts: Vec<(u64, Node)>, total: u64 },
     Phases { nodes: Box<[Node; 2]>, length: u64, at: u64 },
     WithCode { code: Box<Node>, percent: u64, data: Box<Node> },
+    Columns { base: u64, rounds: u64, sets: u64, at: u64 },
 }
 
+/// Sets that lines at the same offset of pages share: a 64th of the modelled ones.
+const COLUMN_SETS: u64 = 4;
 /// Lines of one region's address space; no program's part is as long.
 const REGION_LINES: u64 = 1 << 40;
 
@@ -143,6 +154,9 @@ impl Node {
                 percent: u64::from(*percent),
                 data: Box::new(Self::of(data, line_bytes, region)),
             },
+            Program::Columns { rounds, sets } => {
+                Self::Columns { base: base(), rounds: (*rounds).max(1), sets: (*sets).max(1), at: 0 }
+            }
         }
     }
 
@@ -180,6 +194,15 @@ impl Node {
                 } else {
                     data.next(random)
                 }
+            }
+            Self::Columns { base, rounds, sets, at } => {
+                let (lap, within) = (*at / (*rounds * *sets), *at % (*rounds * *sets));
+                let together = COLUMN_SETS.min(*sets);
+                let (column, within) = (within / (together * *rounds), within % (together * *rounds));
+                let set = (column * together + within % together) % *sets;
+                let line = (lap * *rounds + within / together) * *sets + set;
+                *at = (*at + 1) % REGION_LINES;
+                data(*base + line % REGION_LINES)
             }
         }
     }
@@ -225,6 +248,19 @@ mod tests {
         let lines = lines(&program, 12);
         let changes = lines.windows(2).filter(|pair| pair[0] != pair[1]).count();
         assert_eq!((lines.iter().collect::<BTreeSet<_>>().len(), changes), (2, 4));
+    }
+
+    #[test]
+    fn columns_fill_each_set_so_many_times_together() {
+        let lines = lines(&Program::Columns { rounds: 2, sets: 16 }, 64);
+        assert_eq!(lines.iter().collect::<BTreeSet<_>>().len(), 64, "no line twice");
+        let sets: Vec<u64> = lines.iter().map(|line| line % 16).collect();
+        assert_eq!(sets[..12], [0, 1, 2, 3, 0, 1, 2, 3, 4, 5, 6, 7]);
+        let counts = sets.iter().fold([0; 16], |mut counts, set| {
+            counts[usize::try_from(*set).unwrap()] += 1;
+            counts
+        });
+        assert_eq!(counts, [4; 16]);
     }
 
     #[test]

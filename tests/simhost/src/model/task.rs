@@ -25,6 +25,8 @@ pub struct Task {
     pub closid: u32,
     /// RMID likewise.
     pub rmid: u16,
+    /// It waits and takes no time of its CPU.
+    pub idle: bool,
     /// What was counted.
     pub counters: Counters,
     pub(super) stream: Stream,

@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use files::Entry;
 pub use mode::Mode;
-pub(crate) use numbers::cpu_list;
+pub(crate) use numbers::{cpu_list, parse_cpu_list};
 
 use crate::model::machine::Machine;
 use monitor::{Rmids, Traffic};

@@ -30,7 +30,7 @@ pub(super) fn cpu_mask(cpus: &BTreeSet<usize>, possible: usize) -> String {
 }
 
 /// Reads a list; none where it is none.
-pub(super) fn parse_cpu_list(text: &str) -> Option<BTreeSet<usize>> {
+pub(crate) fn parse_cpu_list(text: &str) -> Option<BTreeSet<usize>> {
     let mut cpus = BTreeSet::new();
     for part in text.trim().split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
