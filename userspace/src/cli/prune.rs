@@ -17,7 +17,8 @@ by --run.
 
 Examples:
   waytrace prune --older-than 30d --keep 10    what is older than a month, but never the newest ten
-  waytrace prune --run last --run redis-3      these two";
+  waytrace prune --run last --run redis-3      these two
+  waytrace prune --sweep redis-sweep-1         a way sweep; --older-than takes those that ended before, too";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -35,6 +36,9 @@ pub struct Args {
     /// Delete this run: an id, a name, `last`; may be given several times.
     #[arg(long = "run", value_name = "RUN")]
     runs: Vec<String>,
+    /// Delete this way sweep: a name, `last`; may be given several times.
+    #[arg(long = "sweep", value_name = "SWEEP")]
+    sweeps: Vec<String>,
     /// Only say what would go.
     #[arg(long)]
     dry_run: bool,
@@ -51,17 +55,23 @@ fn age(text: &str) -> Result<Duration, ParseError> {
 
 /// Runs the command. Where there is no store there is nothing to delete, which is no error unless a run was named.
 pub fn run(args: &Args) -> Outcome {
-    if args.older_than.is_none() && args.keep.is_none() && args.max_size.is_none() && args.runs.is_empty() {
-        bail!("nothing to delete by: give --older-than, --keep, --max-size or --run");
+    let by_rule = args.older_than.is_some() || args.keep.is_some() || args.max_size.is_some();
+    let by_name = !args.runs.is_empty() || !args.sweeps.is_empty();
+    if !by_rule && !by_name {
+        bail!("nothing to delete by: give --older-than, --keep, --max-size, --run or --sweep");
     }
     let pruned = match Store::open_existing_writable(args.store.db.as_deref()) {
         Ok(mut store) => {
             let rule = rule(args, &store)?;
             store.prune(&rule, now_unix_ns())?
         }
-        Err(StoreError::Absent { .. }) if args.runs.is_empty() => {
-            Pruned { runs: Vec::new(), series: Vec::new(), freed_bytes: 0, dry_run: args.dry_run }
-        }
+        Err(StoreError::Absent { .. }) if !by_name => Pruned {
+            runs: Vec::new(),
+            series: Vec::new(),
+            sweeps: Vec::new(),
+            freed_bytes: 0,
+            dry_run: args.dry_run,
+        },
         Err(error) => return Err(error.into()),
     };
     if args.json {
@@ -75,11 +85,14 @@ pub fn run(args: &Args) -> Outcome {
 /// All selectors are resolved before anything is deleted: `last` must not move.
 fn rule(args: &Args, store: &Store) -> Result<PruneRule, StoreError> {
     let runs = args.runs.iter().map(|selector| store.find(selector)).collect::<Result<Vec<RunId>, _>>()?;
+    let named = |selector: &String| store.sweep(selector).map(|sweep| sweep.id);
+    let sweeps = args.sweeps.iter().map(named).collect::<Result<Vec<_>, _>>()?;
     Ok(PruneRule {
         older_than: args.older_than,
         keep: args.keep,
         max_bytes: args.max_size,
         runs,
+        sweeps,
         dry_run: args.dry_run,
     })
 }
@@ -94,9 +107,13 @@ fn sentences(pruned: &Pruned) -> String {
     for series in &pruned.series {
         text.push_str(&format!("{deleted} series {}\n", plain(series)));
     }
+    for sweep in &pruned.sweeps {
+        text.push_str(&format!("{deleted} sweep {}\n", plain(sweep)));
+    }
+    let besides = !pruned.series.is_empty() || !pruned.sweeps.is_empty();
     let freed_bytes = format_bytes(pruned.freed_bytes as f64);
     match pruned.runs.len() {
-        0 if !pruned.series.is_empty() => text.push_str(&format!("{freed} {freed_bytes}\n")),
+        0 if besides => text.push_str(&format!("{freed} {freed_bytes}\n")),
         0 => text.push_str("nothing to delete\n"),
         1 => text.push_str(&format!("{freed} {freed_bytes}\n")),
         count => text.push_str(&format!("{count} runs, {freed} {freed_bytes}\n")),

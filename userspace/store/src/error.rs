@@ -165,6 +165,26 @@ pub enum StoreError {
         /// The series there are, as a sentence.
         candidates: String,
     },
+    /// A sweep or a run of this name exists.
+    #[error(
+        "{path} already has a sweep or a run named `{name}`: choose another --name, or `waytrace prune --sweep {name}` first"
+    )]
+    SweepTaken {
+        /// The database.
+        path: PathBuf,
+        /// The name.
+        name: String,
+    },
+    /// No sweep fits the selector.
+    #[error("no sweep `{name}` in {path}; {candidates}")]
+    NoSuchSweep {
+        /// The database.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+        /// The sweeps there are, as a sentence.
+        candidates: String,
+    },
     /// A measurement of this name exists.
     #[error(
         "{path} already has a measurement named `{name}`; --resume goes on with it, --name names another"

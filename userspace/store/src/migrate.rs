@@ -17,6 +17,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005-access-heat.sql"),
     include_str!("migrations/0006-measured.sql"),
     include_str!("migrations/0007-pairs.sql"),
+    include_str!("migrations/0008-sweeps.sql"),
 ];
 
 /// `WTRC`: tells a waytrace database from any other SQLite file (`file runs.db` shows it too).

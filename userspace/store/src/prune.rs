@@ -8,7 +8,9 @@ use serde::Serialize;
 use crate::codec::Quantity;
 use crate::error::{OnPath, Result, StoreError};
 use crate::read::list::{self, RunRow};
+use crate::series::SeriesId;
 use crate::store::{RunId, Store};
+use crate::sweeps;
 
 /// What to delete. Rules add up to what *stays*: a run that any rule keeps is kept, and `runs` go whatever else.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +24,8 @@ pub struct PruneRule {
     pub max_bytes: Option<u64>,
     /// Delete these by id.
     pub runs: Vec<RunId>,
+    /// Delete these sweeps by id.
+    pub sweeps: Vec<SeriesId>,
     /// Only say what would go.
     pub dry_run: bool,
 }
@@ -33,6 +37,8 @@ pub struct Pruned {
     pub runs: Vec<RunRow>,
     /// Names of the deleted series, newest first: those of that age whose runs are all gone.
     pub series: Vec<String>,
+    /// Names of the deleted sweeps: those named, then, newest first, those that ended so long ago.
+    pub sweeps: Vec<String>,
     /// Bytes their rows took in the file.
     pub freed_bytes: u64,
     /// Nothing was really deleted.
@@ -53,6 +59,7 @@ impl Store {
         let runs = list::runs(&transaction, None).on(&path)?;
         let deleted = delete_by_rule(&transaction, rule, now_unix_ns, runs).on(&path)?;
         let series = delete_old_series(&transaction, rule, now_unix_ns).on(&path)?;
+        let sweeps = delete_sweeps(&transaction, rule, now_unix_ns).on(&path)?;
         let freed_bytes = before.saturating_sub(used_bytes(&transaction).on(&path)?);
         if rule.dry_run {
             transaction.rollback().on(&path)?;
@@ -64,7 +71,7 @@ impl Store {
                 other => other?,
             }
         }
-        Ok(Pruned { runs: deleted, series, freed_bytes, dry_run: rule.dry_run })
+        Ok(Pruned { runs: deleted, series, sweeps, freed_bytes, dry_run: rule.dry_run })
     }
 }
 
@@ -120,20 +127,37 @@ fn delete_old_series(
     rule: &PruneRule,
     now_unix_ns: u64,
 ) -> rusqlite::Result<Vec<String>> {
-    let Some(older_than) = rule.older_than else { return Ok(Vec::new()) };
-    let limit_ns = u64::try_from(older_than.as_nanos()).unwrap_or(u64::MAX);
+    let Some(limit_unix_ns) = oldest_unix_ns(rule, now_unix_ns) else { return Ok(Vec::new()) };
     let mut delete = connection.prepare(
         "DELETE FROM series WHERE started_at_unix_ns <= ?1
              AND NOT EXISTS (SELECT 1 FROM series_run WHERE series_id = series.id
                              AND (run_id IS NOT NULL OR started_at_unix_ns > ?1))
          RETURNING id, name",
     )?;
-    let names = delete.query_map([Quantity(now_unix_ns.saturating_sub(limit_ns))], |row| {
-        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-    })?;
+    let names = delete
+        .query_map([Quantity(limit_unix_ns)], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
     let mut names: Vec<(i64, String)> = names.collect::<rusqlite::Result<_>>()?;
     names.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
     Ok(names.into_iter().map(|(_, name)| name).collect())
+}
+
+/// Of sweeps those named go, and by age what is over.
+fn delete_sweeps(
+    connection: &Connection,
+    rule: &PruneRule,
+    now_unix_ns: u64,
+) -> rusqlite::Result<Vec<String>> {
+    let mut names = sweeps::delete(connection, &rule.sweeps)?;
+    if let Some(limit_unix_ns) = oldest_unix_ns(rule, now_unix_ns) {
+        names.extend(sweeps::delete_old(connection, limit_unix_ns)?);
+    }
+    Ok(names)
+}
+
+/// What ended before goes by age; `None`: nothing does.
+fn oldest_unix_ns(rule: &PruneRule, now_unix_ns: u64) -> Option<u64> {
+    let age_ns = u64::try_from(rule.older_than?.as_nanos()).unwrap_or(u64::MAX);
+    Some(now_unix_ns.saturating_sub(age_ns))
 }
 
 /// Bytes of pages in use, free pages not counted.

@@ -4,6 +4,7 @@ use rusqlite::{Connection, Params};
 use waytrace_model::units::format_count;
 
 use crate::error::{OnPath, Result, StoreError};
+use crate::series::SeriesId;
 use crate::store::{RunId, Store};
 
 /// Candidates listed in an error.
@@ -48,6 +49,88 @@ impl Store {
         };
         StoreError::NoSuchRun { path: self.path.clone(), selector: selector.to_owned(), candidates }
     }
+}
+
+/// What `show` and `report` take: a run or a way sweep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// A run.
+    Run(RunId),
+    /// A way sweep.
+    Sweep(SeriesId),
+}
+
+impl Store {
+    /// The run or the sweep that `selector` means: `last` counts both by when they began, a number is the id of a run.
+    ///
+    /// # Errors
+    /// As [`Store::find`]; where nothing fits, its text names the sweeps, too.
+    pub fn find_recorded(&self, selector: &str) -> Result<Recorded> {
+        let selector = selector.trim();
+        if selector.parse::<i64>().is_ok() {
+            return self.find(selector).map(Recorded::Run);
+        }
+        match recorded(&self.connection, selector).on(&self.path)?.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(self.nothing_recorded(selector)),
+            several => {
+                let names =
+                    several.iter().map(|one| self.name_of(*one)).collect::<rusqlite::Result<Vec<_>>>();
+                let (path, selector) = (self.path.clone(), selector.to_owned());
+                let candidates = names.on(&self.path)?.join(", ");
+                Err(StoreError::Ambiguous { path, what: "run or sweep", selector, candidates })
+            }
+        }
+    }
+
+    fn nothing_recorded(&self, selector: &str) -> StoreError {
+        match (self.no_such_run(selector), there_are(&self.connection, "sweep").on(&self.path)) {
+            (_, Err(error)) => error,
+            (StoreError::NoSuchRun { path, selector, candidates }, Ok(Some(sweeps))) => {
+                let candidates = format!("{candidates}; of sweeps {sweeps}");
+                StoreError::NoSuchRun { path, selector, candidates }
+            }
+            (error, Ok(_)) => error,
+        }
+    }
+
+    fn name_of(&self, one: Recorded) -> rusqlite::Result<String> {
+        match one {
+            Recorded::Run(id) => names_of(&self.connection, "run", &[id.0]),
+            Recorded::Sweep(id) => {
+                names_of(&self.connection, "sweep", &[id.0]).map(|name| format!("sweep {name}"))
+            }
+        }
+    }
+}
+
+/// As [`fitting`], of runs and sweeps together.
+fn recorded(connection: &Connection, selector: &str) -> rusqlite::Result<Vec<Recorded>> {
+    let all = |tail: &str| {
+        format!(
+            "SELECT * FROM (SELECT 0 AS sweep, id, name, started_at_unix_ns FROM run
+                            UNION ALL SELECT 1, id, name, started_at_unix_ns FROM sweep) {tail}"
+        )
+    };
+    let newest = "ORDER BY started_at_unix_ns DESC, sweep, id DESC";
+    if let Some(back) = steps_back(selector) {
+        return both(connection, &all(&format!("{newest} LIMIT 1 OFFSET ?1")), [back]);
+    }
+    let exact = both(connection, &all("WHERE name = ?1"), [selector])?;
+    if !exact.is_empty() {
+        return Ok(exact);
+    }
+    let prefixed = format!("WHERE substr(name, 1, length(?1)) = ?1 AND ?1 <> '' {newest}");
+    both(connection, &all(&prefixed), [selector])
+}
+
+fn both(connection: &Connection, sql: &str, params: impl Params) -> rusqlite::Result<Vec<Recorded>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = statement.query_map(params, |row| {
+        let id: i64 = row.get("id")?;
+        Ok(if row.get("sweep")? { Recorded::Sweep(SeriesId(id)) } else { Recorded::Run(RunId(id)) })
+    })?;
+    rows.collect()
 }
 
 /// Ids of what a selector fits in a table of ours with an `id` and a `name`: none, one, or several whose names begin so.

@@ -161,20 +161,27 @@ fn checked_name(connection: &Connection, path: &Path, name: &str) -> Result<Stri
     if !is_valid_name(name) {
         return Err(StoreError::BadName { name: name.to_owned() });
     }
-    let mut taken = connection.prepare_cached("SELECT 1 FROM run WHERE name = ?1").on(path)?;
-    if taken.exists([name]).on(path)? {
+    if is_taken(connection, name).on(path)? {
         return Err(StoreError::NameTaken { path: path.to_owned(), name: name.to_owned() });
     }
     Ok(name.to_owned())
 }
 
+/// Whether a run or a sweep has this name: `show` takes either.
+pub(crate) fn is_taken(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
+    let sql = "SELECT 1 FROM run WHERE name = ?1 UNION ALL SELECT 1 FROM sweep WHERE name = ?1";
+    connection.prepare_cached(sql)?.exists([name])
+}
+
 /// `<comm>-<n>`, n one above the highest there is. A comm is any bytes its process likes; a name is plain.
-fn free_name(connection: &Connection, comm: &str) -> rusqlite::Result<String> {
+pub(crate) fn free_name(connection: &Connection, comm: &str) -> rusqlite::Result<String> {
     let plain = |c: char| if c.is_alphanumeric() || "._+-".contains(c) { c } else { '_' };
     let comm: String = comm.chars().map(plain).collect();
     let prefix = format!("{}-", if comm.is_empty() { "run" } else { &comm });
-    let mut names =
-        connection.prepare_cached("SELECT name FROM run WHERE substr(name, 1, length(?1)) = ?1")?;
+    let mut names = connection.prepare_cached(
+        "SELECT name FROM run WHERE substr(name, 1, length(?1)) = ?1
+         UNION ALL SELECT name FROM sweep WHERE substr(name, 1, length(?1)) = ?1",
+    )?;
     let mut highest = 0;
     for name in names.query_map([&prefix], |row| row.get::<_, String>(0))? {
         let number = name?.strip_prefix(&prefix).and_then(|number| number.parse::<u32>().ok());

@@ -23,4 +23,5 @@ mod prune;
 mod roundtrip;
 mod select;
 mod series;
+mod sweeps;
 mod unfinished;
