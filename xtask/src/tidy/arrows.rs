@@ -7,7 +7,7 @@ use super::tree::{Tree, Violation};
 /// `*` stands for all libraries; nothing may use the binary, the apps, the tests or this program. `trace` uses
 /// `analysis` for the estimators its budgeted collectors need while they run, `store` for what it derives from samples as it
 /// reads them.
-const ARROWS: [(&str, &[&str]); 21] = [
+const ARROWS: [(&str, &[&str]); 22] = [
     ("waytrace-abi", &[]),
     ("waytrace-ebpf", &["waytrace-abi"]),
     ("waytrace-ebpf-toolchain", &[]),
@@ -29,6 +29,7 @@ const ARROWS: [(&str, &[&str]); 21] = [
         ],
     ),
     ("waytrace-store", &["waytrace-analysis", "waytrace-model"]),
+    ("waytrace-sweep", &["waytrace-analysis", "waytrace-hw", "waytrace-measure", "waytrace-model"]),
     ("waytrace-analysis", &["waytrace-model"]),
     ("waytrace-anomaly", &["waytrace-model"]),
     ("waytrace-report", &["waytrace-model"]),
