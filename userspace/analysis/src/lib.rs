@@ -4,6 +4,7 @@
 pub mod access;
 pub mod compare;
 pub mod correlate;
+pub mod curve;
 pub mod diff;
 pub mod duty;
 mod interval;

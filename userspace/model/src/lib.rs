@@ -29,4 +29,5 @@ pub mod report;
 pub mod run;
 pub mod stack;
 pub mod sweep;
+pub mod sweep_curve;
 pub mod units;

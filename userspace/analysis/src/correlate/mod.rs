@@ -15,7 +15,7 @@ mod significance;
 pub use cluster::order;
 pub use false_discovery::adjusted;
 pub(crate) use ranks::ranks;
-pub(crate) use significance::{of_groups, of_normal};
+pub(crate) use significance::{of_groups, of_normal, of_student};
 
 /// Samples of one event at equal steps of time; `None` where it was not measured, or not for the whole step.
 pub type Series = Vec<Option<f64>>;

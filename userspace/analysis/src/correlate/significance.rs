@@ -15,6 +15,11 @@ pub(crate) fn of_groups(between: f64, groups: usize, samples: usize) -> Option<f
     Some(beta(1.0 - between, own as f64 / 2.0, (groups - 1) as f64 / 2.0))
 }
 
+/// Probability that a variable of Student's distribution with so many degrees of freedom, above 0, is at least this far from 0.
+pub(crate) fn of_student(t: f64, freedom: f64) -> f64 {
+    beta(freedom / (freedom + t * t), freedom / 2.0, 0.5)
+}
+
 /// I(x; a, b) by its continued fraction (DLMF 8.17.22), evaluated by Lentz's method.
 fn beta(x: f64, a: f64, b: f64) -> f64 {
     if x <= 0.0 {
