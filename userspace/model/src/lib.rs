@@ -18,6 +18,7 @@ pub mod bench;
 pub mod cache;
 pub mod cache_report;
 pub mod cache_share;
+pub mod cache_watch;
 pub mod collector;
 pub mod counter;
 pub mod detail;

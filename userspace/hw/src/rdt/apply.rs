@@ -125,9 +125,14 @@ fn undo(
         }
     }
     match before.iter().find(|old| old.name == class).filter(|_| existed) {
-        Some(old) => allocation.set(class, &settings_of(old)),
-        None => allocation.remove_class(class),
+        Some(old) => unless_gone(allocation.set(class, &settings_of(old))),
+        None => unless_gone(allocation.remove_class(class)),
     }
+}
+
+/// Somebody else removed the class, and with it what was done to it.
+fn unless_gone(result: Result<(), RdtError>) -> Result<(), RdtError> {
+    if matches!(result, Err(RdtError::NoClass { .. })) { Ok(()) } else { result }
 }
 
 /// A thread that is gone needs no class, and where threads cannot have one none was moved.

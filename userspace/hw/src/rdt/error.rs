@@ -203,6 +203,11 @@ fn right(source: &io::Error, verb: &str) -> String {
             format!("; run as root: resctrl's files are root's to {verb}")
         }
         Some(libc::EROFS) => "; resctrl is mounted read-only: `mount -o remount,rw`".to_owned(),
+        Some(libc::ENODEV | libc::ENOENT) if verb == "write" => {
+            "; it was removed meanwhile, and `waytrace cache show` tells what is there".to_owned()
+        }
+        Some(libc::EBUSY) => "; somebody else is at it: try again".to_owned(),
+        Some(libc::EIO) => "; `dmesg` may tell more".to_owned(),
         _ => String::new(),
     }
 }

@@ -3,6 +3,7 @@
 mod reset;
 mod set;
 mod show;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -19,6 +20,7 @@ const EXAMPLES: &str = "Examples:
   waytrace cache set --l3 4w --pid 4242                   four ways of every L3 for a process
   waytrace cache set --l3 25% --mb 50% --cgroup batch     a quarter of the cache, half of the bandwidth
   waytrace cache set --l3 2MiB --cpus 4-7 --cache-id 0    at least 2 MiB of one L3 for what runs on CPUs
+  waytrace cache watch --pid 4242 --interval 500ms        what a process holds and moves
   waytrace cache reset                                    as after boot";
 
 /// Arguments.
@@ -39,6 +41,8 @@ enum Verb {
     Set(set::Args),
     /// Remove classes, and give the default class everything.
     Reset(reset::Args),
+    /// Occupancy and bandwidth of processes, classes, groups and CPUs, until Ctrl-C.
+    Watch(watch::Args),
 }
 
 /// Which machine, and how it is asked.
@@ -84,5 +88,6 @@ pub fn run(args: &Args) -> Outcome {
         Verb::Show(verb) => show::run(verb, &args.host),
         Verb::Set(verb) => set::run(verb, &args.host),
         Verb::Reset(verb) => reset::run(verb, &args.host),
+        Verb::Watch(verb) => watch::run(verb, &args.host),
     }
 }

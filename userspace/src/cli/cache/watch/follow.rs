@@ -1,0 +1,239 @@
+//! Follows what is watched: threads that are born, are moved or end, CPUs that go and come, groups that are made and removed.
+//!
+//! Who is in a monitoring group already is read there, with whoever else is in it; only who is in none is put into one, within
+//! the class it has. So nothing that anybody may use, and no group of anybody else, changes.
+
+use std::mem;
+
+use anyhow::bail;
+use waytrace_hw::Root;
+use waytrace_hw::rdt::{CacheAllocation, DEFAULT_CLASS, Monitored, RdtError, threads_of_process};
+use waytrace_hw::topology::{cpus_online, format_list};
+use waytrace_model::cache_report::{Class, Interface};
+
+use super::own::{Own, is_gone};
+use super::target::{Places, Row, Target};
+
+/// What is watched, and by what.
+pub struct Watcher {
+    root: Root,
+    /// Who is asked.
+    pub allocation: Box<dyn CacheAllocation>,
+    own: Own,
+    /// All that is watched.
+    pub rows: Vec<Row>,
+    /// Classes and groups that come are watched, too.
+    all: bool,
+}
+
+impl Watcher {
+    /// Watches targets, or, if there are none, all classes and groups.
+    ///
+    /// # Errors
+    /// A target that cannot be watched: there is none, or no monitor for it.
+    pub fn new(
+        root: Root,
+        allocation: Box<dyn CacheAllocation>,
+        targets: Vec<Target>,
+    ) -> anyhow::Result<Self> {
+        if allocation.interface() == Interface::Msr
+            && targets.iter().any(|target| matches!(target, Target::Pid(_)))
+        {
+            return Err(RdtError::Unsupported {
+                interface: "msr",
+                what: "monitor threads, only CPUs; use --cpus, or `--interface resctrl`".to_owned(),
+            }
+            .into());
+        }
+        if allocation.capabilities()?.monitoring.is_none() {
+            // With the words of who is asked.
+            allocation.read(&Monitored::Class(DEFAULT_CLASS.to_owned()))?;
+            bail!("this machine has nothing to watch caches with");
+        }
+        let all = targets.is_empty();
+        let rows = targets.into_iter().map(Row::new).collect();
+        let own = Own::new(root.clone());
+        let mut watcher = Self { root, allocation, own, rows, all };
+        watcher.check()?;
+        // Threads that are born while others are put into a group may be found by the second look only.
+        for _ in 0..2 {
+            if let Some(lost) = watcher.follow()?.into_iter().next() {
+                bail!(lost);
+            }
+        }
+        Ok(watcher)
+    }
+
+    /// Whether all targets are there.
+    fn check(&self) -> anyhow::Result<()> {
+        let classes = self.allocation.classes()?;
+        let online = cpus_online(&self.root)?;
+        for row in &self.rows {
+            match &row.target {
+                Target::Group(whom) => find(&classes, whom)?,
+                Target::Pid(pid) => {
+                    threads_of_process(&self.root, *pid)?;
+                }
+                Target::Cpus(cpus) => {
+                    if let Some(cpu) = cpus.iter().find(|cpu| !online.contains(cpu)) {
+                        return Err(RdtError::NoCpu { cpu: *cpu }.into());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks who is there and where, and gives monitors to who has none. Returns what ended.
+    ///
+    /// # Errors
+    /// What cannot be read, or no monitor for who has none.
+    pub fn follow(&mut self) -> anyhow::Result<Vec<String>> {
+        let classes = self.allocation.classes()?;
+        if self.all {
+            self.find_all(&classes);
+        }
+        let mut ended = Vec::new();
+        let (tasks, cpus) = (Places::of_tasks(&classes), Places::of_cpus(&classes));
+        let mut rows = mem::take(&mut self.rows);
+        for row in rows.iter_mut().filter(|row| !row.ended) {
+            let lost = match row.target.clone() {
+                Target::Group(whom) => {
+                    row.add(whom.clone(), false, 0);
+                    find(&classes, &whom).err().map(|_| format!("{} is gone", row.target))
+                }
+                Target::Pid(pid) => match threads_of_process(&self.root, pid) {
+                    Ok(tids) => self.place(row, &tasks, &tids, true).map(|()| None)?,
+                    Err(_) => Some(format!("process {pid} has ended")),
+                },
+                Target::Cpus(wanted) => {
+                    let online = cpus_online(&self.root)?;
+                    let there: Vec<u32> = wanted.iter().copied().filter(|cpu| online.contains(cpu)).collect();
+                    self.place(row, &cpus, &there, false)?;
+                    there.is_empty().then(|| format!("CPUs {} are offline", format_list(&wanted)))
+                }
+            };
+            row.ended = lost.is_some();
+            ended.extend(lost);
+        }
+        self.rows = rows;
+        Ok(ended)
+    }
+
+    /// Classes and groups that have come since.
+    fn find_all(&mut self, classes: &[Class]) {
+        let by_registers = self.allocation.interface() == Interface::Msr;
+        for class in classes {
+            // Registers have no monitors of classes; what has no monitor of its own is the default one's.
+            let is_read = !by_registers || class.name == DEFAULT_CLASS;
+            let of_class = is_read.then(|| Monitored::Class(class.name.clone()));
+            let groups = class.monitor_groups.iter();
+            let groups =
+                groups.map(|group| Monitored::Group { class: class.name.clone(), name: group.name.clone() });
+            for whom in of_class.into_iter().chain(groups) {
+                if !self.rows.iter().any(|row| row.target == Target::Group(whom.clone())) {
+                    self.rows.push(Row::new(Target::Group(whom)));
+                }
+            }
+        }
+    }
+
+    /// Sees to it that all members are read somewhere.
+    fn place(
+        &mut self,
+        row: &mut Row,
+        places: &Places,
+        members: &[u32],
+        are_tasks: bool,
+    ) -> anyhow::Result<()> {
+        let (groups, homeless) = places.sort(members);
+        // A group that nobody is in any more, or that was removed, has nothing to say of the target.
+        row.sources.retain(|source| match &source.whom {
+            Monitored::Group { class, name } => groups.contains_key(&(class.clone(), name.clone())),
+            Monitored::Class(_) => true,
+        });
+        for ((class, name), others) in groups {
+            let own = row.own(&class).as_ref() == Some(&name);
+            row.add(Monitored::Group { class, name }, own, others);
+        }
+        for (class, members) in homeless {
+            let name = match row.own(&class) {
+                Some(name) => name,
+                None => self.own.make(self.allocation.as_mut(), &class)?,
+            };
+            if self.monitor(&class, &name, &members, are_tasks)? {
+                row.add(Monitored::Group { class, name }, true, 0);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts members of a class into one of its groups. Whether the group is still there.
+    fn monitor(&mut self, class: &str, name: &str, members: &[u32], are_tasks: bool) -> anyhow::Result<bool> {
+        if !are_tasks {
+            return match self.allocation.monitor_cpus(class, name, members) {
+                // One went offline, or to another class, since it was looked at; the next look tells.
+                Err(RdtError::NoCpu { .. }) => Ok(true),
+                Err(error) if is_gone(&error) => Ok(false),
+                result => Ok(result.map(|()| true)?),
+            };
+        }
+        for tid in members {
+            match self.allocation.monitor_tasks(class, name, &[*tid]) {
+                Ok(()) | Err(RdtError::NoTask { .. }) => {}
+                Err(error) if is_gone(&error) => return Ok(false),
+                // The kernel takes no thread of another class: it was moved there meanwhile.
+                Err(RdtError::Refused { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads all of them.
+    ///
+    /// # Errors
+    /// What cannot be read; a group that was removed can be done without.
+    pub fn read(&mut self) -> Result<(), RdtError> {
+        let wrap = self.allocation.wrap_bytes();
+        for source in self.rows.iter_mut().flat_map(|row| &mut row.sources) {
+            match self.allocation.read(&source.whom) {
+                Ok(readings) => source.meter.observe(&readings, wrap),
+                Err(error) if is_gone(&error) => source.meter.remove(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins an interval, without what has ended.
+    pub fn begin(&mut self) {
+        for row in mem::take(&mut self.rows).into_iter().filter(|row| !row.ended) {
+            self.rows.push(row);
+        }
+        for source in self.rows.iter_mut().flat_map(|row| &mut row.sources) {
+            source.meter.begin();
+        }
+    }
+
+    /// Removes what was made. Whether all is as before.
+    pub fn end(self) -> bool {
+        self.own.remove()
+    }
+}
+
+/// Whether there is such a class or group.
+fn find(classes: &[Class], whom: &Monitored) -> Result<(), RdtError> {
+    let (class, group) = match whom {
+        Monitored::Class(class) => (class, None),
+        Monitored::Group { class, name } => (class, Some(name)),
+    };
+    let found = classes.iter().find(|found| found.name == *class);
+    let found = found.ok_or_else(|| RdtError::NoClass { class: class.clone() })?;
+    match group {
+        Some(name) if !found.monitor_groups.iter().any(|group| group.name == *name) => {
+            Err(RdtError::NoMonitor { class: class.clone(), name: name.clone() })
+        }
+        _ => Ok(()),
+    }
+}
