@@ -9,6 +9,8 @@ mod monitor;
 mod schemata;
 mod write;
 
+use std::cell::OnceCell;
+
 use waytrace_model::cache_report::{Capabilities, Class, Interface, Mode, Monitoring};
 
 use crate::Root;
@@ -24,6 +26,11 @@ pub struct Resctrl {
     root: Root,
     files: Files,
     options: Vec<String>,
+    /// What the machine could do at the first change. It stays so while resctrl is mounted; a cache whose last CPU has gone since
+    /// is the kernel's to refuse. Who changes masks ten times a second cannot read all of it every time.
+    known: OnceCell<Capabilities>,
+    /// What it monitored at the first reading.
+    monitored: OnceCell<Monitoring>,
 }
 
 /// A class's directory below the mount, with the slash its files need.
@@ -50,17 +57,35 @@ impl Resctrl {
     pub fn open(root: &Root) -> Result<Self, RdtError> {
         let state = resctrl_state(root);
         if let ResctrlState::Mounted { path, options } = state {
-            return Ok(Self { root: root.clone(), files: Files::new(path), options });
+            let (known, monitored) = (OnceCell::new(), OnceCell::new());
+            return Ok(Self { root: root.clone(), files: Files::new(path), options, known, monitored });
         }
         Err(RdtError::Unavailable { reason: why_not(&state).unwrap_or_default() })
     }
 
     /// A class there is.
     fn existing(&self, class: &str) -> Result<String, RdtError> {
-        if group::names(&self.files).iter().any(|name| name == class) {
+        let is_there = || group::check_name(class).is_ok() && self.files.is_dir(class);
+        if class == DEFAULT_CLASS || is_there() {
             return Ok(dir_of(class));
         }
         Err(RdtError::NoClass { class: class.to_owned() })
+    }
+
+    fn known(&self) -> Result<&Capabilities, RdtError> {
+        if let Some(known) = self.known.get() {
+            return Ok(known);
+        }
+        let known = self.capabilities()?;
+        Ok(self.known.get_or_init(|| known))
+    }
+
+    fn monitored(&self) -> Result<&Monitoring, RdtError> {
+        if let Some(monitored) = self.monitored.get() {
+            return Ok(monitored);
+        }
+        let monitored = self.monitoring()?;
+        Ok(self.monitored.get_or_init(|| monitored))
     }
 
     /// A class that may be changed: what somebody locked or has to himself stays as it is.
@@ -142,7 +167,7 @@ impl CacheAllocation for Resctrl {
             return Ok(());
         }
         let dir = self.changeable(class)?;
-        write::settings(&self.files, &dir, &self.capabilities()?, settings)
+        write::settings(&self.files, &dir, self.known()?, settings)
     }
 
     fn assign_tasks(&mut self, class: &str, tids: &[u32]) -> Result<(), RdtError> {
@@ -189,7 +214,7 @@ impl CacheAllocation for Resctrl {
             Monitored::Class(class) => self.existing(class)?,
             Monitored::Group { class, name } => self.monitor_dir(class, name)?,
         };
-        monitor::read(&self.files, &dir, &self.monitoring()?.events)
+        monitor::read(&self.files, &dir, &self.monitored()?.events)
     }
 }
 
