@@ -1,10 +1,14 @@
 //! `waytrace doctor`: what works on this machine, what does not, why, and how to mend it.
 //!
-//! Only asks and prints; [`waytrace_hw::capabilities`] examines and concludes. Changes nothing.
+//! Only asks and prints; [`waytrace_hw::capabilities`] examines and concludes. Changes nothing but with `--fix`, which
+//! [`fix`] does and takes back.
 
+mod fix;
 mod machine;
+mod steps;
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -16,11 +20,27 @@ use super::{Outcome, output};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Exit code: 0 if `waytrace profile` can run here, 2 if not.")]
+#[command(after_help = "\
+Exit code: 0 if `waytrace profile` can run here, 2 if not; with --fix and --restore 0 if all was done, 2 if not.
+
+Examples:
+  waytrace doctor                           what works here, and what does not
+  waytrace doctor --fix                     prepare the machine for measuring: all there is to mend
+  waytrace doctor --fix governor turbo      only that
+  waytrace doctor --restore                 all as before, also what a killed waytrace has left changed")]
 pub struct Args {
     /// Print everything as one JSON object.
     #[arg(long)]
     json: bool,
+    /// Prepare the machine for measuring, each old value written down: all of it, or only what is named.
+    #[arg(long, value_name = "WHAT", num_args = 0.., conflicts_with = "restore")]
+    fix: Option<Vec<steps::What>>,
+    /// Take back what --fix has changed, and what a waytrace that was killed has left changed.
+    #[arg(long)]
+    restore: bool,
+    /// Directory that stands in for /.
+    #[arg(long, value_name = "DIR", hide = true, default_value = "/")]
+    host_root: PathBuf,
 }
 
 /// Version of the JSON object; fields are only ever added within one.
@@ -43,7 +63,14 @@ struct Report<'a> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
-    let mut capabilities = Capabilities::gather(Root::default());
+    let root = Root::new(args.host_root.clone());
+    if args.restore {
+        return fix::restore(&root, args.json);
+    }
+    if let Some(named) = &args.fix {
+        return fix::fix(&root, named, args.json);
+    }
+    let mut capabilities = Capabilities::gather(root);
     if !kernel_part_present() {
         without_kernel_part(&mut capabilities);
     }

@@ -18,6 +18,7 @@ mod report;
 mod samples;
 mod show;
 mod table;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -68,6 +69,8 @@ enum Command {
     Cache(cache::Args),
     /// Delete old runs.
     Prune(prune::Args),
+    #[command(name = "undo-watchdog", hide = true)]
+    Watchdog(watchdog::Args),
 }
 
 /// Where the runs are; flattened into every command that reads or writes them.
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Events(args) => events::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Prune(args) => prune::run(&args),
+        Command::Watchdog(args) => watchdog::run(&args),
     })
 }
 

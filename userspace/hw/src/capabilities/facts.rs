@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::kernel::Kernel;
+use super::machine_state::{self, CacheFacts, FrequencyFacts, LeftFacts};
 use super::privilege;
 use crate::topology::{self, NumaNode};
 use crate::{Machine, Root};
@@ -84,6 +85,12 @@ pub struct Facts {
     pub rdt: RdtFacts,
     /// `/dev/cpu/0/msr` exists.
     pub msr_device: bool,
+    /// Caches as far as they can be asked.
+    pub caches: CacheFacts,
+    /// What decides about the CPUs' frequencies.
+    pub frequency: FrequencyFacts,
+    /// Changes of waytrace that are still in force.
+    pub left: Vec<LeftFacts>,
 }
 
 impl Facts {
@@ -104,6 +111,9 @@ impl Facts {
             pmus: machine.pmu_names().iter().filter_map(|name| pmu(machine, name)).collect(),
             rdt: rdt(root, topology::cpuinfo_field(&cpuinfo, "flags").unwrap_or_default()),
             msr_device: root.exists("dev/cpu/0/msr"),
+            caches: machine_state::caches(root),
+            frequency: machine_state::frequencies(root),
+            left: machine_state::left(root),
             cpu_model: host.cpu_model,
             hypervisor: host.hypervisor,
         }
@@ -142,7 +152,7 @@ fn rdt(root: &Root, cpu_flags: &str) -> RdtFacts {
     let flags = |wanted: &[&str]| -> Vec<String> {
         cpu_flags.split_whitespace().filter(|flag| wanted.contains(flag)).map(str::to_owned).collect()
     };
-    let mounts = root.read("proc/self/mounts").unwrap_or_default();
+    let mounts = root.read("proc/self/mounts").or_else(|_| root.read("proc/mounts")).unwrap_or_default();
     let mount = |line: &str| {
         let mut fields = line.split(' ').skip(1);
         let path = fields.next()?;

@@ -3,9 +3,11 @@
 use serde::Serialize;
 
 use super::attempts::{Attempt, Attempts};
+use super::cache_rows;
 use super::facts::Facts;
 use super::kernel::OptionState;
 use super::privilege::missing;
+use super::steady_rows;
 
 /// How well a feature works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -51,9 +53,10 @@ const WANTED: [&str; 5] =
     ["CAP_BPF", "CAP_PERFMON", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_CHECKPOINT_RESTORE"];
 
 /// A reason and a fix.
-type Why = (String, Option<String>);
+pub type Why = (String, Option<String>);
 
-fn feature(name: &'static str, state: State, why: Why) -> Feature {
+/// A conclusion that has to be explained.
+pub fn feature(name: &'static str, state: State, why: Why) -> Feature {
     Feature { name, state, reason: Some(why.0), fix: why.1 }
 }
 
@@ -72,7 +75,7 @@ fn works(name: &'static str) -> Feature {
 pub fn judge(facts: &Facts, attempts: &Attempts) -> Vec<Feature> {
     let judge = Judge { facts, attempts };
     let allocations = judge.probes();
-    vec![
+    let mut features = vec![
         judge.profile(),
         judge.hardware_counters(),
         judge.counter("counters: software", &attempts.software_counter),
@@ -85,10 +88,10 @@ pub fn judge(facts: &Facts, attempts: &Attempts) -> Vec<Feature> {
         judge.symbols(),
         judge.other_processes(),
         judge.precise_sampling(),
-        judge.cache("cache allocation (CAT)", &facts.rdt.allocation_flags),
-        judge.cache("cache monitoring (CMT/MBM)", &facts.rdt.monitoring_flags),
-        judge.msr(),
-    ]
+    ];
+    features.extend(cache_rows::rows(facts, &attempts.msr_device));
+    features.extend(steady_rows::rows(facts));
+    features
 }
 
 /// Works, or is unavailable for the given reason.
@@ -279,38 +282,7 @@ impl Judge<'_> {
         };
         feature("precise sampling (PEBS/IBS/SPE)", state, why)
     }
-
-    fn cache(&self, name: &'static str, flags: &[String]) -> Feature {
-        let rdt = &self.facts.rdt;
-        let why = if flags.is_empty() {
-            ("the CPU does not announce it (no flag in /proc/cpuinfo)".to_owned(), None)
-        } else if !rdt.resctrl_in_kernel {
-            let reason = format!("the CPU has it ({}), the kernel has no resctrl", flags.join(" "));
-            (reason, Some("a kernel built with CONFIG_X86_CPU_RESCTRL=y".to_owned()))
-        } else {
-            (format!("CPU ({}) and kernel have it, but {UNUSED}", flags.join(" ")), None)
-        };
-        feature(name, State::Unavailable, why)
-    }
-
-    fn msr(&self) -> Feature {
-        let why = if self.facts.msr_device {
-            self.explain("opening /dev/cpu/0/msr", &self.attempts.msr_device, &["CAP_SYS_RAWIO"])
-                .unwrap_or_else(|| (format!("/dev/cpu/0/msr opens, but {UNUSED}"), None))
-        } else {
-            let fix = match self.facts.kernel.option("X86_MSR") {
-                OptionState::Module => Some("modprobe msr".to_owned()),
-                OptionState::No => Some("a kernel built with CONFIG_X86_MSR".to_owned()),
-                OptionState::Yes | OptionState::Unknown => None,
-            };
-            ("there is no /dev/cpu/0/msr".to_owned(), fix)
-        };
-        feature("MSR access", State::Unavailable, why)
-    }
 }
-
-/// Said of hardware that is there and has no command yet.
-const UNUSED: &str = "no command of this version uses it; not verified on hardware";
 
 #[cfg(test)]
 #[path = "features_tests.rs"]

@@ -1,9 +1,14 @@
 //! Conclusions from facts and attempts that are written down here.
 
+use waytrace_model::cache::{CacheId, MaskRules, WayMask};
+use waytrace_model::cache_report::{
+    self, BandwidthResource, CacheDomain, CacheResource, Interface, LimitUnit, Monitoring, Use,
+};
+
 use super::*;
 use crate::capabilities::facts::{RdtFacts, TracefsFacts};
 use crate::capabilities::kernel::Kernel;
-use crate::capabilities::{Attempts, PmuFacts, ProcessAccess};
+use crate::capabilities::{Attempts, CacheFacts, FrequencyFacts, LeftFacts, PmuFacts, ProcessAccess};
 
 /// A machine where everything waytrace uses today works.
 fn healthy() -> (Facts, Attempts) {
@@ -21,6 +26,13 @@ fn healthy() -> (Facts, Attempts) {
         pmus: Vec::new(),
         rdt: RdtFacts::default(),
         msr_device: false,
+        caches: resctrl(),
+        frequency: FrequencyFacts {
+            policies: 1,
+            governors: vec!["performance".to_owned()],
+            ..FrequencyFacts::default()
+        },
+        left: Vec::new(),
     };
     let ok = || Attempt::Works;
     let attempts = Attempts {
@@ -40,6 +52,48 @@ fn healthy() -> (Facts, Attempts) {
     (facts, attempts)
 }
 
+/// A mounted resctrl with 12 ways of L3, bandwidth limits and monitoring.
+fn resctrl() -> CacheFacts {
+    let rules = MaskRules { full_mask: WayMask::lowest(12), min_ways: 1, sparse: false };
+    let l3 = CacheResource {
+        name: "L3".to_owned(),
+        level: 3,
+        used_for: Use::Unified,
+        rules,
+        shareable_mask: WayMask::default(),
+        ways: 12,
+        way_bytes: Some(2 << 20),
+        classes: 16,
+        io_alloc: None,
+        caches: vec![CacheDomain { id: CacheId(0), size_bytes: None, cpus: Vec::new() }],
+    };
+    let mb = BandwidthResource {
+        name: "MB".to_owned(),
+        unit: LimitUnit::Percent,
+        min: 10,
+        step: 10,
+        linear: Some(true),
+        throttle_mode: None,
+        classes: 8,
+        caches: vec![CacheId(0)],
+    };
+    let events = vec!["llc_occupancy".to_owned()];
+    let monitoring = Monitoring { events, max_rmids: 64, ..Monitoring::default() };
+    let found = cache_report::Capabilities {
+        max_classes: 8,
+        caches: vec![l3],
+        bandwidth: vec![mb],
+        monitoring: Some(monitoring),
+    };
+    CacheFacts {
+        resctrl_options: vec!["rw".to_owned()],
+        resctrl_write: Some(Attempt::Works),
+        interface: Some(Interface::Resctrl),
+        found: Some(found),
+        ..CacheFacts::default()
+    }
+}
+
 fn fail(errno: i32) -> Attempt {
     Attempt::Failed { errno: Some(errno), message: "told so".to_owned() }
 }
@@ -49,19 +103,14 @@ fn find(facts: &Facts, attempts: &Attempts, name: &str) -> Feature {
 }
 
 #[test]
-fn a_healthy_machine_lacks_only_what_has_no_command_yet() {
+fn a_healthy_machine_lacks_only_what_it_does_not_have() {
     let (facts, attempts) = healthy();
     let features = judge(&facts, &attempts);
     let lacking: Vec<&str> =
         features.iter().filter(|feature| feature.state != State::Works).map(|feature| feature.name).collect();
     assert_eq!(
         lacking,
-        [
-            "precise sampling (PEBS/IBS/SPE)",
-            "cache allocation (CAT)",
-            "cache monitoring (CMT/MBM)",
-            "MSR access"
-        ]
+        ["precise sampling (PEBS/IBS/SPE)", "code and data apart (CDP)", "MSR access", "perf_event_paranoid"]
     );
 }
 
@@ -204,9 +253,6 @@ fn a_virtual_machine_is_told_how_to_get_a_pmu() {
 #[test]
 fn hardware_that_is_there_is_not_called_missing() {
     let (mut facts, attempts) = healthy();
-    facts.rdt.allocation_flags = vec!["cat_l3".to_owned()];
-    assert!(find(&facts, &attempts, "cache allocation").fix.unwrap().contains("CONFIG_X86_CPU_RESCTRL"));
-    facts.rdt.resctrl_in_kernel = true;
     facts.msr_device = true;
     facts.pmus.push(PmuFacts {
         name: "cpu".to_owned(),
@@ -217,8 +263,107 @@ fn hardware_that_is_there_is_not_called_missing() {
         cpus: None,
     });
     assert_eq!(find(&facts, &attempts, "precise sampling").state, State::Degraded);
-    for name in ["cache allocation", "MSR access"] {
-        let reason = find(&facts, &attempts, name).reason.unwrap();
-        assert!(reason.contains(UNUSED), "{name}: {reason}");
+    for (name, needle) in [
+        ("resctrl", "mounted at"),
+        ("cache allocation", "L3: 12 ways of 2.00MiB on 1 caches, at least 1, 16 classes"),
+        ("bandwidth limits", "MB: from 10% in steps of 10, 8 classes"),
+        ("cache monitoring", "llc_occupancy, 64 RMIDs"),
+        ("MSR access", "opens"),
+    ] {
+        let row = find(&facts, &attempts, name);
+        let reason = row.reason.unwrap();
+        assert_eq!(row.state, State::Works, "{name}: {reason}");
+        assert!(reason.contains(needle) && reason.contains("not verified on hardware"), "{name}: {reason}");
     }
+}
+
+#[test]
+fn each_lack_of_cache_allocation_has_its_reason_and_mend() {
+    let (mut facts, attempts) = healthy();
+    let row = |facts: &Facts, name| {
+        let row = find(facts, &attempts, name);
+        (row.state, row.reason.unwrap(), row.fix.unwrap_or_default())
+    };
+    facts.caches.resctrl_write = Some(fail(libc::EACCES));
+    let (state, _, fix) = row(&facts, "resctrl");
+    assert!(state == State::Degraded && fix.contains("CAP_DAC_OVERRIDE"), "{fix}");
+    assert_eq!(row(&facts, "cache allocation").0, State::Degraded);
+    facts.caches = CacheFacts {
+        resctrl_lacks: Some("resctrl is not mounted; as root, do".to_owned()),
+        resctrl_mountable: true,
+        ..CacheFacts::default()
+    };
+    facts.rdt.allocation_flags = vec!["cat_l3".to_owned(), "cdp_l3".to_owned()];
+    for name in ["resctrl", "cache allocation"] {
+        let (state, _, fix) = row(&facts, name);
+        assert!(state == State::Unavailable && fix.contains("doctor --fix resctrl"), "{name}: {fix}");
+    }
+    let (state, reason, fix) = row(&facts, "code and data");
+    assert!(state == State::Degraded && reason.contains("cdp_l3") && fix.contains("-o cdp"), "{reason}");
+    facts.caches.resctrl_mountable = false;
+    facts.caches.resctrl_lacks = Some("the CPU can, but this kernel has no resctrl".to_owned());
+    assert!(row(&facts, "cache allocation").2.contains("CONFIG_X86_CPU_RESCTRL"));
+    facts.rdt.allocation_flags.clear();
+    facts.caches.resctrl_lacks = Some("hypervisors do not pass RDT on".to_owned());
+    assert!(row(&facts, "cache allocation").1.contains("hypervisors"));
+    assert!(row(&facts, "code and data").1.contains("does not announce"));
+}
+
+#[test]
+fn registers_that_cannot_be_written_are_no_full_access() {
+    let (mut facts, mut attempts) = healthy();
+    facts.msr_device = true;
+    facts.caches.msr_writes = Some("off".to_owned());
+    assert!(find(&facts, &attempts, "MSR").fix.unwrap().contains("allow_writes"));
+    facts.kernel.lockdown = Some("integrity".to_owned());
+    let row = find(&facts, &attempts, "MSR");
+    assert!(row.state == State::Degraded && row.reason.unwrap().contains("locked down (integrity)"));
+    attempts.msr_device = fail(libc::EACCES);
+    let row = find(&facts, &attempts, "MSR");
+    assert!(row.state == State::Unavailable && row.reason.unwrap().contains("missing CAP_SYS_RAWIO"));
+}
+
+#[test]
+fn what_makes_measurements_unsteady_is_told_with_its_mend() {
+    let (mut facts, attempts) = healthy();
+    let row = |facts: &Facts| find(facts, &attempts, "steady frequency");
+    assert_eq!(row(&facts).state, State::Works);
+    facts.frequency = FrequencyFacts {
+        policies: 2,
+        governors: vec!["powersave".to_owned()],
+        unpinned_policies: 1,
+        turbo: Some(true),
+    };
+    assert!(row(&facts).fix.unwrap().contains("doctor --fix turbo governor frequency"));
+    facts.frequency = FrequencyFacts::default();
+    assert_eq!(row(&facts).state, State::Unavailable);
+    let paranoid = |facts: &Facts| find(facts, &attempts, "perf_event_paranoid").state;
+    facts.kernel.sysctls.insert("perf_event_paranoid".to_owned(), 2);
+    assert_eq!(paranoid(&facts), State::Degraded);
+    facts.capabilities = vec!["CAP_PERFMON".to_owned()];
+    assert_eq!(paranoid(&facts), State::Works);
+    facts.kernel.sysctls.insert("perf_event_paranoid".to_owned(), -1);
+    facts.capabilities.clear();
+    assert_eq!(paranoid(&facts), State::Works);
+}
+
+#[test]
+fn changes_a_killed_process_left_are_told() {
+    let (mut facts, attempts) = healthy();
+    let row = |facts: &Facts| find(facts, &attempts, "changes in force");
+    assert_eq!((row(&facts).state, row(&facts).fix), (State::Works, None));
+    let left = |kept| LeftFacts {
+        purpose: "sweep".to_owned(),
+        pid: 42,
+        command: "waytrace cache sweep".to_owned(),
+        kept,
+        changes_count: 5,
+        path: "/run/waytrace/sweep.journal".to_owned(),
+    };
+    facts.left = vec![left(true)];
+    assert_eq!(row(&facts).state, State::Works);
+    facts.left.push(left(false));
+    let row = row(&facts);
+    assert!(row.state == State::Degraded && row.reason.unwrap().contains("process 42"));
+    assert!(row.fix.unwrap().contains("doctor --restore"));
 }

@@ -5,16 +5,20 @@
 
 mod attempts;
 mod bpf;
+mod cache_rows;
 mod facts;
 mod features;
 mod kernel;
+mod machine_state;
 mod privilege;
+mod steady_rows;
 mod uprobe;
 
 pub use attempts::{Attempt, Attempts, ProcessAccess};
 pub use facts::{Facts, PmuFacts, RdtFacts, TracefsFacts};
 pub use features::{Feature, PROFILE, State, judge};
 pub use kernel::{Kernel, OptionState};
+pub use machine_state::{CacheFacts, FrequencyFacts, LeftFacts};
 pub use privilege::CAPABILITY_NAMES;
 use serde::Serialize;
 

@@ -64,9 +64,11 @@ pub fn created(root: &Root, header: &Header, interface: Interface, name: &str) -
 /// Removes a monitoring group.
 pub fn created_monitor(root: &Root, header: &Header, interface: Interface, class: &str, name: &str) -> Tried {
     with(machine(root, header, interface)?, |allocation| {
-        let groups = said(allocation.classes())?.into_iter().find(|own| own.name == class);
-        let groups = groups.map(|class| class.monitor_groups).unwrap_or_default();
-        if !groups.iter().any(|group| group.name == name) {
+        // A register's monitor stays with its CPU when somebody gives that another class.
+        let is_its = |own: &&Class| own.name == class || interface == Interface::Msr;
+        let classes = said(allocation.classes())?;
+        let mut groups = classes.iter().filter(is_its).flat_map(|class| &class.monitor_groups);
+        if !groups.any(|group| group.name == name) {
             return Ok(Effect::Nothing);
         }
         match allocation.remove_monitor(class, name) {

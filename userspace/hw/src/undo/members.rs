@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use waytrace_model::cache_report::{Class, Interface};
+use waytrace_model::cache_report::{Class, Interface, MonitorGroup};
 
 use super::Undo;
 use super::caches::{Machine, machine, said};
@@ -62,12 +62,26 @@ pub fn tasks(root: &Root, header: &Header, place: &Place<'_>, tids: &[u32], all:
     })
 }
 
-/// Whether a thread is where it was put, or fell when that class was removed.
+/// Whether a thread is where it was put, or fell when that class was removed, or is on its way back.
 fn is_ours(classes: &[Class], place: &Place<'_>, tid: u32) -> bool {
+    let is_default = || !classes.iter().any(|class| class.tasks.contains(&tid));
     match classes.iter().find(|class| class.name == place.from) {
-        Some(from) => from.tasks.contains(&tid),
-        None => place.class != DEFAULT_CLASS && !classes.iter().any(|class| class.tasks.contains(&tid)),
+        Some(from) if from.tasks.contains(&tid) => return true,
+        None if place.class != DEFAULT_CLASS && is_default() => return true,
+        _ => {}
     }
+    let (Some(home), Some(group)) = group(classes, place) else { return false };
+    let is_home = home.tasks.contains(&tid) || home.name == DEFAULT_CLASS && is_default();
+    is_home && !group.tasks.contains(&tid)
+}
+
+/// The class members had, and their monitoring group in it.
+fn group<'a>(classes: &'a [Class], place: &Place<'_>) -> (Option<&'a Class>, Option<&'a MonitorGroup>) {
+    let home = classes.iter().find(|class| class.name == place.class);
+    let of = |class: &'a Class| {
+        class.monitor_groups.iter().find(|group| Some(group.name.as_str()) == place.monitor)
+    };
+    (home, home.and_then(of))
 }
 
 /// Threads in the class they were put into whom nobody put there, of processes that were.
@@ -124,10 +138,12 @@ pub fn cpus(root: &Root, header: &Header, place: &Place<'_>, cpus: &[u32]) -> Tr
         }
         Machine::Msr(mut registers) => {
             let Some(back) = chosen(&said(registers.classes())?, place, cpus) else { return Ok(gone(place)) };
-            move_back(&mut registers, place, &back)?;
-            if place.monitor.is_none() {
-                said(registers.unmonitor_cpus(&back))?;
+            // The class comes last: while a CPU is where it was put it is known that this is not done.
+            match place.monitor {
+                Some(monitor) => said(registers.monitor_cpus(place.class, monitor, &back))?,
+                None => said(registers.unmonitor_cpus(&back))?,
             }
+            said(registers.assign_cpus(place.class, &back))?;
             Ok(effect(place, &back))
         }
     }
@@ -138,22 +154,23 @@ fn chosen(classes: &[Class], place: &Place<'_>, cpus: &[u32]) -> Option<Vec<u32>
     let of = |name: &str| classes.iter().find(|class| class.name == name);
     of(place.class)?;
     let from = of(place.from).or_else(|| of(DEFAULT_CLASS))?;
-    Some(cpus.iter().copied().filter(|cpu| from.cpus.contains(cpu)).collect())
+    let is_halfway = |cpu: &u32| match group(classes, place) {
+        (Some(home), Some(group)) => home.cpus.contains(cpu) && !group.cpus.contains(cpu),
+        _ => false,
+    };
+    Some(cpus.iter().copied().filter(|cpu| from.cpus.contains(cpu) || is_halfway(cpu)).collect())
 }
 
-fn move_back(allocation: &mut dyn CacheAllocation, place: &Place<'_>, cpus: &[u32]) -> Result<(), String> {
+fn move_back(resctrl: &mut Resctrl, place: &Place<'_>, cpus: &[u32]) -> Result<(), String> {
     if cpus.is_empty() {
         return Ok(());
     }
     if place.class != place.from {
-        said(allocation.assign_cpus(place.class, cpus))?;
+        said(resctrl.assign_cpus(place.class, cpus))?;
     }
-    match place.monitor {
-        Some(monitor) => match allocation.monitor_cpus(place.class, monitor, cpus) {
-            Ok(()) | Err(RdtError::NoMonitor { .. }) => Ok(()),
-            Err(error) => Err(error.to_string()),
-        },
-        None => Ok(()),
+    match place.monitor.map(|monitor| resctrl.monitor_cpus(place.class, monitor, cpus)) {
+        None | Some(Ok(()) | Err(RdtError::NoMonitor { .. })) => Ok(()),
+        Some(Err(error)) => Err(error.to_string()),
     }
 }
 

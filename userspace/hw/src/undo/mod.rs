@@ -117,3 +117,6 @@ pub struct Undone {
     /// What was left because somebody else had changed it, and what failed, a line each.
     pub left: Vec<String>,
 }
+
+#[cfg(test)]
+mod tests;

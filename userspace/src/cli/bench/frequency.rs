@@ -1,36 +1,25 @@
 //! CPU frequencies by the kernel's cpufreq, set for a mode and set back after it.
 //!
-//! What was there before is written to a journal first, in a place that a reboot empties as it resets the frequencies: a
-//! killed `waytrace bench` is made good by the next one. Source: Documentation/admin-guide/pm/cpufreq.rst.
+//! What was there before is written to a journal first: a killed `waytrace bench` is made good by the next one, or by
+//! `waytrace doctor --restore`. Source: Documentation/admin-guide/pm/cpufreq.rst.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, bail, ensure};
-use serde::{Deserialize, Serialize};
+use anyhow::{Context as _, ensure};
 use waytrace_hw::Root;
+use waytrace_hw::undo::{self, Journal, Outcome, Undo, Undone};
 use waytrace_model::bench::Frequency;
 
 use super::super::output::say;
 
 const POLICIES: &str = "sys/devices/system/cpu/cpufreq";
-const JOURNAL: &str = "run/waytrace-frequency.json";
-
-/// What was there before, by file, in an order in which it can be written back.
-#[derive(Debug, Serialize, Deserialize)]
-struct Journal {
-    /// Process that made the change.
-    pid: u32,
-    values: Vec<(String, String)>,
-}
+/// Of the journal.
+const PURPOSE: &str = "frequency";
 
 /// A changed setting, set back when dropped.
 #[derive(Debug)]
-pub struct Changed {
-    root: Root,
-    journal: Journal,
-}
+pub struct Changed(Option<Journal>);
 
 /// Whether this machine can do it.
 ///
@@ -75,24 +64,15 @@ impl Changed {
     /// A setting the kernel refuses (those before it are set back), or another waytrace that has changed them.
     pub fn set(root: &Root, wanted: &Frequency) -> anyhow::Result<Self> {
         let policies = policies(root);
-        let mut values = Vec::new();
+        let mut journal = Journal::open(root, PURPOSE)?;
         for policy in &policies {
             for file in ["scaling_governor", "scaling_max_freq", "scaling_min_freq"] {
                 let path = format!("{policy}/{file}");
-                values.push((path.clone(), root.read(&path).with_context(|| format!("reading /{path}"))?));
+                let old = root.read(&path).with_context(|| format!("reading /{path}"))?;
+                journal.add(Undo::File { path, old, ours: Vec::new() })?;
             }
         }
-        let journal = Journal { pid: std::process::id(), values };
-        let path = root.path(JOURNAL);
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path).with_context(|| {
-            format!(
-                "{}: another `waytrace bench` has changed the frequencies; wait for its end",
-                path.display()
-            )
-        })?;
-        file.write_all(serde_json::to_string(&journal)?.as_bytes())
-            .with_context(|| format!("writing {}", path.display()))?;
-        let changed = Self { root: root.clone(), journal };
+        let changed = Self(Some(journal));
         for policy in &policies {
             if let Some(governor) = &wanted.governor {
                 write(root, &format!("{policy}/scaling_governor"), governor)?;
@@ -107,7 +87,9 @@ impl Changed {
 
 impl Drop for Changed {
     fn drop(&mut self) {
-        restore(&self.root, &self.journal);
+        if let Some(journal) = self.0.take() {
+            told(&journal.undo());
+        }
     }
 }
 
@@ -116,34 +98,19 @@ impl Drop for Changed {
 /// # Errors
 /// A journal that cannot be read.
 pub fn recover(root: &Root) -> anyhow::Result<()> {
-    let path = root.path(JOURNAL);
-    let Ok(text) = fs::read_to_string(&path) else { return Ok(()) };
-    let Ok(journal) = serde_json::from_str::<Journal>(&text) else {
-        bail!("{} is damaged: set the CPU frequencies yourself and delete it", path.display());
-    };
-    if root.path(&format!("proc/{}", journal.pid)).exists() {
+    if !undo::pending(root).iter().any(|left| left.purpose == PURPOSE) {
         return Ok(());
     }
-    say("setting back the CPU frequencies that a killed `waytrace bench` left changed");
-    restore(root, &journal);
+    if let Outcome::Undone(undone) = undo::restore(root, PURPOSE)? {
+        say("set back the CPU frequencies that a killed `waytrace bench` had left changed");
+        told(&undone);
+    }
     Ok(())
 }
 
-fn restore(root: &Root, journal: &Journal) {
-    let is_ours = |path: &str| path.starts_with(POLICIES) && !path.contains("..");
-    let mut failed = false;
-    // Neither limit may pass the other on the way, so the upper one is tried before and after the lower one.
-    for round in 0..2 {
-        for (path, value) in journal.values.iter().filter(|(path, _)| is_ours(path)) {
-            let written = write(root, path, value);
-            if let (1, Err(error)) = (round, written) {
-                say(&format!("{error:#}"));
-                failed = true;
-            }
-        }
-    }
-    if !failed {
-        let _ = fs::remove_file(root.path(JOURNAL));
+fn told(undone: &Undone) {
+    for line in &undone.left {
+        say(line);
     }
 }
 
@@ -206,6 +173,10 @@ mod tests {
         Frequency { governor: Some("performance".to_owned()), khz: Some(2000) }
     }
 
+    fn journals(root: &Root) -> Vec<PathBuf> {
+        fs::read_dir(root.path("run/waytrace")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    }
+
     #[test]
     fn settings_are_set_and_set_back() {
         let (_place, root) = machine();
@@ -216,21 +187,23 @@ mod tests {
         assert_eq!(settings(&root), ["performance", "2000", "2000"]);
         drop(changed);
         assert_eq!(settings(&root), ["powersave", "1000", "3000"]);
-        assert!(!root.path(JOURNAL).exists());
+        assert_eq!(journals(&root), Vec::<PathBuf>::new());
     }
 
     #[test]
     fn the_next_one_makes_good_what_a_killed_one_left() {
         let (_place, root) = machine();
         std::mem::forget(Changed::set(&root, &wanted()).unwrap());
-        let alive = root.path(&format!("proc/{}", std::process::id()));
-        fs::create_dir_all(&alive).unwrap();
         recover(&root).unwrap();
         assert_eq!(settings(&root)[0], "performance", "its process is alive");
-        fs::remove_dir(&alive).unwrap();
+        // The same of another process with its number, which is gone and has no lock any more.
+        let journal = journals(&root).remove(0);
+        let text = fs::read_to_string(&journal).unwrap().replacen("\"started\":", "\"started\":9", 1);
+        fs::remove_file(&journal).unwrap();
+        fs::write(&journal, text).unwrap();
         recover(&root).unwrap();
         assert_eq!(settings(&root), ["powersave", "1000", "3000"]);
-        assert!(!root.path(JOURNAL).exists());
+        assert_eq!(journals(&root), Vec::<PathBuf>::new());
     }
 
     #[test]
