@@ -3,6 +3,7 @@
 mod reset;
 mod set;
 mod show;
+mod sweep;
 mod watch;
 
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ const EXAMPLES: &str = "Examples:
   waytrace cache set --l3 25% --mb 50% --cgroup batch     a quarter of the cache, half of the bandwidth
   waytrace cache set --l3 2MiB --cpus 4-7 --cache-id 0    at least 2 MiB of one L3 for what runs on CPUs
   waytrace cache watch --pid 4242 --interval 500ms        what a process holds and moves
+  waytrace cache sweep --pid 4242                         how it fares with fewer and fewer ways
   waytrace cache reset                                    as after boot";
 
 /// Arguments.
@@ -41,6 +43,10 @@ enum Verb {
     Set(set::Args),
     /// Remove classes, and give the default class everything.
     Reset(reset::Args),
+    /// Take ways from a process one by one: its miss-ratio and IPC curves. All is as before at the end.
+    Sweep(Box<sweep::Args>),
+    #[command(hide = true)]
+    Corun(sweep::corun::Args),
     /// Occupancy and bandwidth of processes, classes, groups and CPUs, until Ctrl-C.
     Watch(watch::Args),
 }
@@ -88,6 +94,8 @@ pub fn run(args: &Args) -> Outcome {
         Verb::Show(verb) => show::run(verb, &args.host),
         Verb::Set(verb) => set::run(verb, &args.host),
         Verb::Reset(verb) => reset::run(verb, &args.host),
+        Verb::Sweep(verb) => sweep::run(verb, &args.host),
+        Verb::Corun(verb) => sweep::corun::run(verb),
         Verb::Watch(verb) => watch::run(verb, &args.host),
     }
 }
