@@ -51,8 +51,10 @@ pub struct Control {
     before: Vec<Class>,
     target: Option<Own>,
     corunner: Option<Own>,
-    /// What the default class has been set to.
+    /// What the default class has been set to; `None`: what it had.
     others: Option<WayMask>,
+    /// Whether it ever was.
+    touches_others: bool,
     /// Threads that were put into the target's class.
     threads: BTreeSet<u32>,
     /// CPUs of the target and of co-runners, where CPUs have classes.
@@ -81,6 +83,7 @@ impl Control {
             target: None,
             corunner: None,
             others: None,
+            touches_others: false,
             threads: BTreeSet::new(),
             cpus: Vec::new(),
         })
@@ -281,18 +284,33 @@ impl Control {
     /// # Errors
     /// What is refused.
     pub fn set_others(&mut self, mask: WayMask) -> Result<(), SweepError> {
-        if self.others.is_none() {
-            let old = self.before.iter().find(|class| class.name == DEFAULT_CLASS);
-            let old = old.map(|class| self.of_swept(class)).unwrap_or_default();
+        if !self.touches_others {
             let ours = self.masks.others.iter().flat_map(|mask| self.settings(*mask)).collect();
-            let (interface, class) = (self.interface(), DEFAULT_CLASS.to_owned());
+            let (interface, class, old) = (self.interface(), DEFAULT_CLASS.to_owned(), self.old_default());
             self.write_down(Undo::Settings { interface, class, old, ours })?;
+            self.touches_others = true;
         }
         if self.others != Some(mask) {
             self.allocation.set(DEFAULT_CLASS, &self.settings(mask))?;
             self.others = Some(mask);
         }
         Ok(())
+    }
+
+    /// Gives what is in no class the ways it had.
+    ///
+    /// # Errors
+    /// What is refused.
+    pub fn free_others(&mut self) -> Result<(), SweepError> {
+        if self.others.take().is_some() {
+            self.allocation.set(DEFAULT_CLASS, &self.old_default())?;
+        }
+        Ok(())
+    }
+
+    fn old_default(&self) -> Vec<Setting> {
+        let old = self.before.iter().find(|class| class.name == DEFAULT_CLASS);
+        old.map(|class| self.of_swept(class)).unwrap_or_default()
     }
 
     /// Puts threads that are new into the target's class; most were born there.
@@ -415,7 +433,7 @@ impl Control {
             }
         }
         let default = |classes: &[Class]| by_name(classes, DEFAULT_CLASS).map(|class| class.masks);
-        if self.others.is_some() && default(&self.before) != default(&now) {
+        if self.touches_others && default(&self.before) != default(&now) {
             return Err("the default class is not as before".to_owned());
         }
         for tid in target.threads().iter().filter(|tid| self.threads.contains(tid)) {

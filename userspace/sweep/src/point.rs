@@ -74,6 +74,26 @@ impl Running<'_> {
         Ok((point, disturbance))
     }
 
+    /// Has the target fetch its lines anew, so that they are under the monitor of its class: by the ones it brought along its
+    /// occupancy would be told too low for as long as it does not miss them. One part of the cache after the other.
+    pub fn take_over(&mut self, pace: &mut dyn Pace) -> Result<(), Stop> {
+        if !self.tells_occupancy {
+            return Ok(());
+        }
+        let until = pace.now_ns().saturating_add(self.sweep.header.plan.settle_cap_ns);
+        let positions = self.sweep.positions;
+        let all = positions.complement(WayMask::default());
+        let half = positions.mask((positions.most() / 2).max(positions.least()));
+        let rest = half.and_then(|half| positions.within(positions.complement(half)));
+        for mask in [half, rest].into_iter().flatten() {
+            self.sweep.control.set_target(mask)?;
+            self.mask = Some(mask);
+            self.dirty = all.without(mask);
+            self.press(mask, 2, pace, until)?;
+        }
+        Ok(())
+    }
+
     /// Sets a mask and waits until it has its effect, or the longest wait is over.
     fn take_effect(&mut self, mask: WayMask, pace: &mut dyn Pace) -> Result<Effect, Stop> {
         let began = pace.now_ns();
@@ -194,7 +214,11 @@ impl Running<'_> {
             Some(counters) => counters.read()?,
             None => Reading::new(),
         };
-        if (self.sweep.counters.is_some() && counts.is_empty()) || !self.sweep.target.lives() {
+        let has_ended = match self.sweep.counters {
+            Some(_) => counts.is_empty(),
+            None => !self.sweep.target.lives(),
+        };
+        if has_ended {
             return Err(Stop::TargetExited);
         }
         let at_ns = pace.now_ns();

@@ -132,6 +132,7 @@ impl Sweep {
 
     fn measure(&mut self, began_ns: u64, pace: &mut dyn Pace, sink: &mut dyn Sink) -> Result<(), Stop> {
         let mut running = self.begin(began_ns)?;
+        running.take_over(pace)?;
         let plan = running.sweep.header.plan.clone();
         let mut position = 0;
         let mut sweep = 0;
@@ -203,6 +204,8 @@ impl Sweep {
 impl Running<'_> {
     /// Waits for the next sweep, with all ways given back.
     fn pause(&mut self, until_ns: u64, pace: &mut dyn Pace) -> Result<(), Stop> {
+        // A sweep ends with all ways, so only what is not the target's is to be freed.
+        self.sweep.control.free_others()?;
         loop {
             let left = until_ns.saturating_sub(pace.now_ns());
             if left == 0 {

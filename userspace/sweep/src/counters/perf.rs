@@ -13,6 +13,7 @@ use waytrace_model::measured::Scope;
 
 use super::{Counters, Counts, Reading};
 use crate::SweepError;
+use crate::target::Target;
 
 /// Events by their place in a group.
 const EVENTS: [&str; 4] = ["instructions", "cycles", "cache-references", "cache-misses"];
@@ -22,6 +23,7 @@ type Counter = <PerfEvents as groups::Opener>::Counter;
 
 /// Groups of a process's threads.
 pub struct PerfCounters {
+    target: Target,
     opener: PerfEvents,
     groups: Groups<Counter>,
 }
@@ -29,6 +31,7 @@ pub struct PerfCounters {
 impl PerfCounters {
     /// Opens and starts them.
     pub fn open(machine: &Machine, pid: u32) -> Result<Self, SweepError> {
+        let target = Target::find(machine.root(), pid)?;
         let failed = |reason: String| SweepError::Counting { what: format!("process {pid}"), reason };
         let cpuinfo = machine.root().read("proc/cpuinfo").unwrap_or_default();
         let count = if cpuinfo.contains("GenuineIntel") { EVENTS.len() } else { OF_CORE };
@@ -45,12 +48,15 @@ impl PerfCounters {
         let mut groups =
             groups::open(&mut opener, &events, &places).map_err(|error| failed(error.to_string()))?;
         groups.start(&mut opener).map_err(|error| failed(error.to_string()))?;
-        Ok(Self { opener, groups })
+        Ok(Self { target, opener, groups })
     }
 }
 
 impl Counters for PerfCounters {
     fn read(&mut self) -> Result<Reading, SweepError> {
+        if !self.target.lives() {
+            return Ok(Reading::new());
+        }
         let readings = self.groups.read(&mut self.opener);
         let mut reading = Reading::new();
         for (group, values) in self.groups.groups.iter().zip(readings) {

@@ -73,6 +73,23 @@ fn check(spec: &HostSpec, interface: Interface, name: &str, program: &Program) {
 }
 
 #[test]
+fn an_occupancy_is_of_all_the_target_holds() {
+    let spec = hosts::twelve();
+    let way = spec.l3.way_bytes();
+    let Some(host) = mount(&spec, &Program::Loop { bytes: 5 * way }, Interface::Resctrl) else { return };
+    for point in host.sweep(&request()).points {
+        let held = point.monitors[0].occupancy_bytes;
+        assert_eq!(
+            held,
+            Some(u64::from(point.ways.min(5)) * way),
+            "{} ways at {}",
+            point.ways,
+            point.position
+        );
+    }
+}
+
+#[test]
 fn every_program_by_resctrl() {
     let spec = hosts::twelve();
     for (name, program) in programs(&spec) {

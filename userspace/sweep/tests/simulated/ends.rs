@@ -1,6 +1,5 @@
 //! How sweeps end, and what is there afterwards.
 
-use waytrace_hw::rdt::CacheAllocation;
 use waytrace_model::cache_report::{Class, Interface};
 use waytrace_model::sweep::EndReason;
 use waytrace_simhost::faults::{Effect, Fault, Operation};
