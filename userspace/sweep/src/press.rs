@@ -19,9 +19,15 @@ const EXCESS: f64 = 1.05;
 /// Shortest and longest pause between looks.
 const PAUSE_NS: (u64, u64) = (500_000, 20_000_000);
 
+/// A co-runner, and what it misses, where that is counted.
+pub struct Player {
+    pub corunner: Box<dyn Corunner>,
+    pub misses: Option<Box<dyn Counters>>,
+}
+
 /// Co-runners under way, with what tells how much they have filled.
 pub struct Press {
-    pub corunners: Vec<(Box<dyn Corunner>, Option<Box<dyn Counters>>)>,
+    pub corunners: Vec<Player>,
     pub line_bytes: u64,
     pub way_bytes: u64,
     /// Bytes all of them fill in a nanosecond, as learnt; 0: not yet.
@@ -83,8 +89,8 @@ impl Press {
     }
 
     fn each(&mut self, act: impl Fn(&mut dyn Corunner) -> Result<(), SweepError>) -> Result<(), Stop> {
-        for (corunner, _) in &mut self.corunners {
-            act(corunner.as_mut())?;
+        for player in &mut self.corunners {
+            act(player.corunner.as_mut())?;
         }
         Ok(())
     }
@@ -123,8 +129,8 @@ impl Press {
 
     fn filled(&mut self, control: &Control) -> Result<Filled, Stop> {
         let mut misses = Vec::new();
-        for (_, counters) in &mut self.corunners {
-            let Some(counters) = counters else { continue };
+        for player in &mut self.corunners {
+            let Some(counters) = &mut player.misses else { continue };
             misses.extend(counters::total(&counters.read()?).misses);
         }
         if misses.len() == self.corunners.len() {

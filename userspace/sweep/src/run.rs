@@ -17,7 +17,7 @@ use crate::monitors;
 use crate::pace::Pace;
 use crate::plan::{Planned, order};
 use crate::position::Positions;
-use crate::press::Press;
+use crate::press::{Player, Press};
 use crate::target::Target;
 
 /// Who is told how it goes.
@@ -164,17 +164,17 @@ impl Sweep {
         self.control.take_target(&self.target, &self.cpus, all)?;
         let mut corunners = Vec::new();
         for order in &self.orders {
-            corunners.push((self.corunners.start(order)?, None));
+            corunners.push(Player { corunner: self.corunners.start(order)?, misses: None });
         }
-        let pids: Vec<u32> = corunners.iter().map(|(corunner, _)| corunner.pid()).collect();
+        let pids: Vec<u32> = corunners.iter().map(|player| player.corunner.pid()).collect();
         let cpus: Vec<u32> = match self.cpus.is_empty() {
             true => Vec::new(),
             false => self.orders.iter().flat_map(|order| order.cpus.iter().copied()).collect(),
         };
         self.control.take_corunners(&self.target, &pids, &cpus, all)?;
         if self.header.misses == Some(MissSource::LlcEvents) {
-            for (corunner, counters) in &mut corunners {
-                *counters = Some(counters::open(&self.root, corunner.pid())?);
+            for player in &mut corunners {
+                player.misses = Some(counters::open(&self.root, player.corunner.pid())?);
             }
         }
         let sample = match self.control.target_monitor() {

@@ -136,7 +136,8 @@ impl Settling {
     fn noise(&self) -> Option<f64> {
         let values: Vec<f64> = self.slices.iter().filter_map(|slice| slice.counts.ipc()).collect();
         let recent = values.get(values.len().checked_sub(2 * LAST)?..)?;
-        let squares: f64 = recent.windows(2).map(|pair| (pair[1] - pair[0]).powi(2)).sum();
+        let pairs = recent.iter().zip(recent.iter().skip(1));
+        let squares: f64 = pairs.map(|(one, next)| (next - one).powi(2)).sum();
         let variance = squares / (2.0 * (recent.len() - 1) as f64);
         Some((2.0 * variance / (LAST / 2) as f64).sqrt())
     }

@@ -11,7 +11,7 @@ use waytrace_measure::groups::{self, Group, Groups};
 use waytrace_measure::places::{self, PerfEvents};
 use waytrace_model::measured::Scope;
 
-use super::{Counters, Counts, Reading};
+use super::{Counters, Reading};
 use crate::SweepError;
 use crate::target::Target;
 
@@ -64,7 +64,7 @@ impl Counters for PerfCounters {
             else {
                 continue;
             };
-            let counts = reading.entry(*tid).or_insert_with(Counts::default);
+            let counts = reading.entry(*tid).or_default();
             counts.enabled_ns = counts.enabled_ns.max(values.time_enabled_ns);
             counts.running_ns = values.time_running_ns;
             for (event, value) in events.iter().zip(&values.values) {

@@ -14,7 +14,8 @@ const MISS_RATIO: f64 = 0.02;
 /// Greatest error of instructions per cycle, as a share of them.
 const IPC: f64 = 0.03;
 
-fn programs(spec: &HostSpec) -> Vec<(&'static str, Program)> {
+/// Programs in measures of the host's ways.
+pub fn programs(spec: &HostSpec) -> Vec<(&'static str, Program)> {
     let ways = |count: u64| count * spec.l3.way_bytes();
     vec![
         ("stream", Program::Stream),

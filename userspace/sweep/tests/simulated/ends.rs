@@ -134,7 +134,7 @@ fn a_class_the_target_was_in_has_it_again() {
     let swept = ends(&host, |host| {
         host.sweep(&waytrace_sweep::Request { ways: Some("3,6".to_owned()), ..request() })
     });
-    assert_eq!((swept.end.reason, swept.header.plan.ways.clone()), (EndReason::Completed, vec![3, 6, 12]));
+    assert_eq!((swept.end.reason, swept.header.plan.ways), (EndReason::Completed, vec![3, 6, 12]));
     let web = classes(&host).into_iter().find(|class| class.name == "web").unwrap();
     assert_eq!(web.tasks, [PID]);
 }
@@ -148,7 +148,7 @@ fn what_cannot_be_done_is_refused_before_anything_is_changed() {
         (waytrace_sweep::Request { pid: 77, ..base.clone() }, "no process 77"),
         (waytrace_sweep::Request { ways: Some("13".to_owned()), ..base.clone() }, "from 1 to 12"),
         (waytrace_sweep::Request { slo: Some("speed > 1".to_owned()), ..base.clone() }, "no metric"),
-        (waytrace_sweep::Request { cpus: Some(vec![0]), ..base.clone() }, "--interface msr"),
+        (waytrace_sweep::Request { cpus: Some(vec![0]), ..base }, "--interface msr"),
     ] {
         let error = host.prepare(&request).map(drop).unwrap_err().to_string();
         assert!(error.contains(needle), "{error}");

@@ -20,6 +20,9 @@ use waytrace_sweep::pace::Pace;
 use waytrace_sweep::plan::Planned;
 use waytrace_sweep::{Parts, Request, Sink, Sweep, SweepError};
 
+/// Simulated time between two looks of a test at what goes on.
+const LOOK_NS: u64 = 1_000_000;
+
 /// The process that is swept.
 pub const PID: u32 = 1000;
 
@@ -100,7 +103,7 @@ impl Fixture {
         self.sweep_until(request, |_, _| true)
     }
 
-    /// Sweeps; `goes_on` is asked at every wait, with the points so far, whether nobody wants the end.
+    /// Sweeps; `goes_on` is asked every millisecond, with the time, whether nobody wants the end.
     pub fn sweep_until(&self, request: &Request, goes_on: impl FnMut(&Mounted, u64) -> bool) -> Swept {
         let sweep = self.prepare(request).unwrap_or_else(|error| panic!("{error}"));
         let header = sweep.header().clone();
@@ -135,10 +138,15 @@ impl<F: FnMut(&Mounted, u64) -> bool> Pace for Steps<F> {
     }
 
     fn wait(&mut self, ns: u64) -> bool {
-        self.mounted.step(ns);
-        let now = self.now_ns();
-        self.ended |= !(self.goes_on)(&self.mounted, now);
-        !self.ended
+        let until = self.now_ns() + ns;
+        loop {
+            self.mounted.step(LOOK_NS.min(until - self.now_ns()));
+            let now = self.now_ns();
+            self.ended |= !(self.goes_on)(&self.mounted, now);
+            if self.ended || now >= until {
+                return !self.ended;
+            }
+        }
     }
 }
 

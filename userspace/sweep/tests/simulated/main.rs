@@ -2,6 +2,7 @@
 //! every figure is the same on every machine.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::missing_panics_doc, reason = "helpers of tests, too")]
 
+mod accuracy;
 mod curves;
 mod ends;
 mod host;
