@@ -6,6 +6,7 @@ pub mod measurement;
 pub mod memory;
 pub mod pipes;
 pub mod report;
+pub mod simulated;
 pub mod skip;
 pub mod truth;
 pub mod waytrace;

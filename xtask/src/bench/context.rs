@@ -19,6 +19,8 @@ pub struct Context {
     pub quick: bool,
     /// A directory of event files to plan for.
     pub catalogue: Option<PathBuf>,
+    /// How many processes to kill.
+    pub kills: Option<u64>,
 }
 
 impl Context {
@@ -42,6 +44,7 @@ impl Context {
             provenance: Value::Null,
             quick: true,
             catalogue: None,
+            kills: None,
         }
     }
 }

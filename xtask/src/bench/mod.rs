@@ -13,6 +13,7 @@ mod cpus;
 mod events_interval;
 mod exact;
 mod figure;
+mod kills;
 mod machine;
 mod pairs;
 mod peers;
@@ -41,7 +42,7 @@ use std::process::ExitCode;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
@@ -52,6 +53,7 @@ const BENCHES: [Bench; 10] = [
     ("access-costs", accesses::costs),
     ("events-interval", events_interval::run),
     ("planning", planning::run),
+    ("kills", kills::run),
 ];
 
 /// Targets, and tools to compare with; what is missing is not available in the table.
@@ -71,7 +73,7 @@ const PACKAGES: [&str; 11] = [
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]
@@ -82,6 +84,9 @@ pub struct Args {
     /// Plan for the CPUs of this directory of event files too (planning)
     #[arg(long, value_name = "DIR")]
     catalogue: Option<PathBuf>,
+    /// How many to kill with -9, of the other ends a fifth each (kills) [default: 1000]
+    #[arg(long, value_name = "N")]
+    kills: Option<u64>,
     /// Write the results of all here too, beside target/bench/NAME.json
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -144,7 +149,7 @@ fn prepare(args: &Args) -> Result<Context> {
         }
     }
     let catalogue = args.catalogue.clone();
-    Ok(Context { waytrace, folder, cpus, provenance, quick: args.quick, catalogue })
+    Ok(Context { waytrace, folder, cpus, provenance, quick: args.quick, catalogue, kills: args.kills })
 }
 
 /// Builds waytrace and copies it: another build meanwhile must not change what is measured.
