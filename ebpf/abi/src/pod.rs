@@ -18,6 +18,16 @@ pub fn read<T: Pod>(bytes: &[u8]) -> Option<T> {
     Some(unsafe { bytes.as_ptr().cast::<T>().read_unaligned() })
 }
 
+/// The record at the front of `bytes`, where it lies; `None` if they are too few or not aligned for it.
+pub fn view<T: Pod>(bytes: &[u8]) -> Option<&T> {
+    let record = bytes.as_ptr().cast::<T>();
+    if bytes.len() < size_of::<T>() || !record.is_aligned() {
+        return None;
+    }
+    // SAFETY: length and alignment were checked above, `T: Pod` accepts any bits, and the bytes stay borrowed.
+    Some(unsafe { &*record })
+}
+
 /// Reads the tag at the front of a record.
 pub fn read_tag(bytes: &[u8]) -> Option<u32> {
     bytes.first_chunk().map(|word| u32::from_le_bytes(*word))
@@ -32,3 +42,18 @@ macro_rules! pod {
     )+ };
 }
 pub(crate) use pod;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_seen_where_it_lies_if_it_is_whole_and_aligned() {
+        let words = [7_u64, 9];
+        // SAFETY: two words are sixteen bytes, which any bits are.
+        let bytes = unsafe { core::slice::from_raw_parts(words.as_ptr().cast::<u8>(), 16) };
+        assert_eq!(view::<u64>(&bytes[8..]), Some(&9));
+        assert_eq!((view::<u64>(&bytes[4..]), read::<u64>(&bytes[4..]).is_some()), (None, true));
+        assert_eq!(view::<u64>(&bytes[9..]), None);
+    }
+}

@@ -20,7 +20,7 @@ fn check(profile: Profile) -> waytrace_model::report::RunReport {
 fn processes_that_come_and_go_are_sampled_as_long_as_they_live() {
     let _turn = or_skip!(live::turn());
     let mut workload = or_skip!(Start::plain("forks.c")).spawn();
-    let profile = Profile::attach(&workload, &["--collect", "accesses", "--freq", "2000", "--follow-forks"]);
+    let profile = Profile::attach(&workload, &["--collect", "accesses", "--freq", "8000", "--follow-forks"]);
     workload.go();
     workload.truth();
     check(profile);
@@ -34,7 +34,7 @@ fn a_program_that_is_replaced_is_followed_into_the_new_one() {
         "while :; do i=$((i+1)); [ $i -lt 200000 ] || exec sh -c 'while :; do j=$((j+1)); done'; done";
     let mut child = std::process::Command::new("sh").args(["-c", shell]).spawn().unwrap();
     let pid = child.id().to_string();
-    let mut profile = Profile::start(&["--pid", &pid, "--collect", "accesses", "--freq", "2000"]);
+    let mut profile = Profile::start(&["--pid", &pid, "--collect", "accesses", "--freq", "8000"]);
     profile.running.await_attached();
     std::thread::sleep(std::time::Duration::from_secs(2));
     let report = check(profile);
@@ -77,7 +77,7 @@ fn code_that_is_hard_to_follow_is_followed_or_counted() {
             continue;
         }
         let mut workload = or_skip!(Start::plain("access_trouble.c")).args(&[pattern, "1"]).spawn();
-        let profile = Profile::attach(&workload, &["--collect", "accesses", "--freq", "2000"]);
+        let profile = Profile::attach(&workload, &["--collect", "accesses", "--freq", "8000"]);
         workload.go();
         workload.truth();
         let report = check(profile);

@@ -22,10 +22,10 @@ use crate::kernel::{Kernel, sys};
 use crate::random::Random;
 
 /// Mean time between two checks.
-const PAUSE_NS: u64 = 200_000_000;
+const PAUSE_NS: u64 = 250_000_000;
 /// The first checks come faster, for a short run should have some as well.
 const FIRST_CHECKS: u64 = 100;
-const FIRST_PAUSE_NS: u64 = 50_000_000;
+const FIRST_PAUSE_NS: u64 = 80_000_000;
 /// A thread that does not come by in this time is not waited for.
 const PATIENCE_NS: u64 = 50_000_000;
 /// Hits the second breakpoint is allowed, that of the check among them.

@@ -4,7 +4,8 @@ use waytrace_abi::access::{Capture, LINE_BYTES};
 use waytrace_walk::{Reason, State, Walker};
 
 use super::code::{Files, TargetCode};
-use super::memory::{LineCache, Sight, TargetMemory};
+use super::lines::LineCache;
+use super::memory::{Sight, TargetMemory};
 use super::space::Space;
 
 /// Decoded code, lines of memory, and numbers of files.
@@ -48,13 +49,13 @@ impl Emulator {
         sights: &[Sight],
         mut walk: impl FnMut(Walk<'_>) -> Result<T, Reason>,
     ) -> Result<T, Stopped> {
-        let (tgid, start) = (capture.tgid, state(capture));
+        let start = state(capture);
         self.cache.begin(capture);
         let mut stopped = Stopped::At(Reason::BudgetExceeded);
         for &sight in sights {
             let mut gone = false;
-            let memory = TargetMemory { tgid, cache: &mut self.cache, space, sight, gone: &mut gone };
-            let code = TargetCode { tgid, modules: &space.modules, files: &mut self.files };
+            let memory = TargetMemory { capture, cache: &mut self.cache, space, sight, gone: &mut gone };
+            let code = TargetCode { tgid: capture.tgid, modules: &space.modules, files: &mut self.files };
             match walk(Walk { walker: &mut self.walker, start: &start, memory, code }) {
                 Ok(found) => return Ok(found),
                 Err(_) if gone => stopped = Stopped::TargetGone,
@@ -67,9 +68,9 @@ impl Emulator {
         Err(stopped)
     }
 
-    /// Lines that the last walk has read and no register led to, with what they held.
-    pub fn wanted(&self) -> impl Iterator<Item = (u64, &[u8; LINE_BYTES])> {
-        self.cache.wanted()
+    /// Lines that the last walk, from that capture, has read and no register led to, with what they held.
+    pub fn wanted<'c>(&'c self, capture: &'c Capture) -> impl Iterator<Item = (u64, &'c [u8; LINE_BYTES])> {
+        self.cache.wanted(capture)
     }
 }
 

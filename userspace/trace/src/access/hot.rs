@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use waytrace_abi::access::{HOT_LINES, Hot, LINE_BYTES};
 
 /// Walks after which the list is made anew, and what was seen counts half.
-const WALKS: u32 = 32;
+const WALKS: u32 = 16;
 
 /// What the walks of one process have needed.
 #[derive(Default)]

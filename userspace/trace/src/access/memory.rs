@@ -1,119 +1,20 @@
 //! The target's memory during one walk: what was captured with the registers, else what the process holds now.
-//!
-//! Lines are kept for the length of a walk: what it read once stays what it was.
 
-use waytrace_abi::access::{Capture, HOT_LINES, LINE_BYTES, LINES, line_address};
+use waytrace_abi::access::{Capture, LINE_BYTES};
 use waytrace_walk::{Memory, Reason, Unreadable};
 
+use super::lines::LineCache;
 use super::space::Space;
 
-/// Lines kept; a power of two.
-const SLOTS: usize = 1024;
-/// Bytes read from the process at a time; a multiple of a line, and a divisor of a page.
+/// Bytes read from the process at a time: first, and where one read follows the other, as on a stack that is unwound. Multiples of a
+/// line, and divisors of a page.
 const CHUNK_BYTES: usize = 256;
-
-/// Lines by their number, in a table where each has one place.
-pub struct LineCache {
-    tags: Vec<Tag>,
-    lines: Vec<[u8; LINE_BYTES]>,
-    walk: u32,
-    /// Places of lines the walk has read that no register led to.
-    wanted: Vec<usize>,
-}
-
-/// How a line came to be known.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum From {
-    /// Read from the process after the sample.
-    #[default]
-    Process,
-    /// Captured, because a register led to it.
-    Register,
-    /// Captured, because walks keep needing it.
-    Hot,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Tag {
-    line: u64,
-    walk: u32,
-    from: From,
-    is_wanted: bool,
-}
-
-impl Default for LineCache {
-    fn default() -> Self {
-        Self {
-            tags: vec![Tag::default(); SLOTS],
-            lines: vec![[0; LINE_BYTES]; SLOTS],
-            walk: 0,
-            wanted: Vec::new(),
-        }
-    }
-}
-
-impl LineCache {
-    /// Forgets everything and takes the lines of a capture.
-    pub fn begin(&mut self, capture: &Capture) {
-        self.walk = self.walk.wrapping_add(1);
-        if self.walk == 0 {
-            self.tags.fill(Tag::default());
-            self.walk = 1;
-        }
-        self.wanted.clear();
-        for (n, line) in capture.lines.iter().enumerate().take(LINES) {
-            if capture.captured >> n & 1 != 0 {
-                let number = line_address(&capture.general, n) / LINE_BYTES as u64;
-                self.put(number, line, From::Register);
-            }
-        }
-        for (n, (address, line)) in capture.hot.iter().zip(&capture.hot_lines).enumerate().take(HOT_LINES) {
-            if capture.hot_captured[n / 64] >> (n % 64) & 1 != 0 {
-                self.put(address / LINE_BYTES as u64, line, From::Hot);
-            }
-        }
-    }
-
-    /// Lines that the walk has read and no register led to, with what they held.
-    pub fn wanted(&self) -> impl Iterator<Item = (u64, &[u8; LINE_BYTES])> {
-        let at = |&place: &usize| Some((self.tags.get(place)?.line, self.lines.get(place)?));
-        self.wanted.iter().filter_map(at)
-    }
-
-    #[inline]
-    fn get(&mut self, number: u64) -> Option<&[u8; LINE_BYTES]> {
-        let place = place(number);
-        let tag = self.tags.get_mut(place)?;
-        if tag.walk != self.walk || tag.line != number {
-            return None;
-        }
-        if !tag.is_wanted && tag.from != From::Register {
-            tag.is_wanted = true;
-            self.wanted.push(place);
-        }
-        self.lines.get(place)
-    }
-
-    /// Keeps a line. One that was captured gives way to no other.
-    fn put(&mut self, number: u64, bytes: &[u8; LINE_BYTES], from: From) {
-        let place = place(number);
-        let (tag, line) = (&mut self.tags[place], &mut self.lines[place]);
-        if tag.walk == self.walk && tag.from != From::Process {
-            return;
-        }
-        *tag = Tag { line: number, walk: self.walk, from, is_wanted: false };
-        *line = *bytes;
-    }
-}
-
-fn place(number: u64) -> usize {
-    (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize & (SLOTS - 1)
-}
+const NEXT_CHUNK_BYTES: usize = 1024;
 
 /// Memory of one process during one walk.
 pub struct TargetMemory<'a> {
-    /// Process.
-    pub tgid: u32,
+    /// Where the walk began.
+    pub capture: &'a Capture,
     /// Kept lines.
     pub cache: &'a mut LineCache,
     /// What it had mapped when that was last looked at.
@@ -156,11 +57,11 @@ impl Memory for TargetMemory<'_> {
             let count = (into.len() - done).min(LINE_BYTES - offset);
             let number = at / LINE_BYTES as u64;
             let part = &mut into[done..done + count];
-            match self.cache.get(number) {
+            match self.cache.get(self.capture, number) {
                 Some(line) => part.copy_from_slice(&line[offset..offset + count]),
                 None => {
                     part.copy_from_slice(&self.fetch(number)?[offset..offset + count]);
-                    self.cache.get(number);
+                    self.cache.get(self.capture, number);
                 }
             }
             done += count;
@@ -176,18 +77,23 @@ impl TargetMemory<'_> {
             return Err(Unreadable::Unknown);
         }
         let wanted = number.wrapping_mul(LINE_BYTES as u64);
-        let base = wanted & !(CHUNK_BYTES as u64 - 1);
-        let mut chunk = [0; CHUNK_BYTES];
-        if let Err(error) = read(self.tgid, base, &mut chunk) {
+        let (from, to) = self.cache.last_read;
+        let follows = wanted == to || wanted.wrapping_add(LINE_BYTES as u64) == from;
+        let bytes = if follows { NEXT_CHUNK_BYTES } else { CHUNK_BYTES };
+        let base = wanted & !(bytes as u64 - 1);
+        let mut chunk = [0; NEXT_CHUNK_BYTES];
+        let chunk = &mut chunk[..bytes];
+        if let Err(error) = read(self.capture.tgid, base, chunk) {
             return Err(self.why(wanted, &error));
         }
+        self.cache.last_read = (base, base.wrapping_add(bytes as u64));
         let mut found = [0; LINE_BYTES];
         for (n, line) in chunk.as_chunks::<LINE_BYTES>().0.iter().enumerate() {
             let line_number = base / LINE_BYTES as u64 + n as u64;
             if line_number == number {
                 found = *line;
             }
-            self.cache.put(line_number, line, From::Process);
+            self.cache.put(line_number, line);
         }
         Ok(found)
     }
@@ -226,7 +132,7 @@ pub fn read(tgid: u32, address: u64, into: &mut [u8]) -> std::io::Result<()> {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use waytrace_abi::access::{LINES_PER_REGISTER, REGISTERS, RSP};
+    use waytrace_abi::access::{HOT_LINES, LINES_PER_REGISTER, REGISTERS, RSP};
 
     use super::*;
 
@@ -258,9 +164,11 @@ pub(super) mod tests {
         const STACK: usize = REGISTERS * LINES_PER_REGISTER;
         let mut gone = false;
         let (mut cache, space) = (LineCache::default(), Space::default());
-        cache.begin(&capture(1 << 6 | 1 << STACK | 1 << (STACK + 1) | 1 << 60));
+        let some =
+            Capture { tgid: u32::MAX >> 1, ..capture(1 << 6 | 1 << STACK | 1 << (STACK + 1) | 1 << 60) };
+        cache.begin(&some);
         let mut memory = TargetMemory {
-            tgid: u32::MAX >> 1,
+            capture: &some,
             cache: &mut cache,
             space: &space,
             sight: Sight::Process,
@@ -277,10 +185,11 @@ pub(super) mod tests {
         // What was not captured is asked of a process that does not exist.
         assert_eq!(memory.read(0x40_0040, &mut bytes), Err(Unreadable::Unmapped));
         assert!(*memory.gone);
-        assert_eq!(cache.wanted().collect::<Vec<_>>(), [(0x40_0000 / 64, &[0xaa; LINE_BYTES])]);
-        cache.begin(&capture(0));
+        assert_eq!(cache.wanted(&some).collect::<Vec<_>>(), [(0x40_0000 / 64, &[0xaa; LINE_BYTES])]);
+        let none = Capture { tgid: u32::MAX >> 1, ..capture(0) };
+        cache.begin(&none);
         let mut memory = TargetMemory {
-            tgid: u32::MAX >> 1,
+            capture: &none,
             cache: &mut cache,
             space: &space,
             sight: Sight::Process,
@@ -295,9 +204,10 @@ pub(super) mod tests {
         let data = [7_u8; 256];
         let mut gone = false;
         let (mut cache, space) = (LineCache::default(), Space::of(own));
-        cache.begin(&capture(0));
+        let none = Capture { tgid: own, ..capture(0) };
+        cache.begin(&none);
         let mut memory = TargetMemory {
-            tgid: own,
+            capture: &none,
             cache: &mut cache,
             space: &space,
             sight: Sight::Captured,
@@ -317,12 +227,13 @@ pub(super) mod tests {
     #[test]
     fn a_process_is_read_across_lines_and_what_is_not_mapped_is_told_from_what_cannot_be_read() {
         let own = std::process::id();
-        let data: Vec<u8> = (0..=255).cycle().take(3 * CHUNK_BYTES).collect();
+        let data: Vec<u8> = (0..6000_u32).map(|n| (n / 7) as u8).collect();
         let mut gone = false;
         let (mut cache, space) = (LineCache::default(), Space::of(own));
-        cache.begin(&capture(0));
+        let none = Capture { tgid: own, ..capture(0) };
+        cache.begin(&none);
         let mut memory = TargetMemory {
-            tgid: own,
+            capture: &none,
             cache: &mut cache,
             space: &space,
             sight: Sight::Process,
@@ -333,6 +244,13 @@ pub(super) mod tests {
             memory.read(data.as_ptr() as u64 + from as u64, &mut bytes).unwrap();
             assert_eq!(bytes[..], data[from..from + 64]);
         }
+        // One way and the other, by what was read at once.
+        let mut line = |at: usize| {
+            memory
+                .read(data.as_ptr() as u64 + at as u64, &mut bytes)
+                .map(|()| assert_eq!(bytes[..], data[at..at + 64]))
+        };
+        (0..data.len() / 64 - 1).chain((0..data.len() / 64 - 1).rev()).for_each(|n| line(n * 64).unwrap());
         assert_eq!(memory.read(0x1000, &mut bytes), Err(Unreadable::Unmapped));
         assert_eq!(memory.read(u64::MAX - 10, &mut bytes), Err(Unreadable::Unmapped));
         assert!(!*memory.gone);

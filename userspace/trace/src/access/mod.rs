@@ -4,7 +4,7 @@
 //! ```text
 //! timer of each thread ─► access_tick (kernel part): registers and the lines they point to ─► ACCESS_RING, which wakes
 //!   worker (a thread): Space (what the process has mapped), LineCache (captured, then read from the process)
-//!     └► waytrace_walk: emulate to the k-th next access, k drawn anew for each sample
+//!     └► waytrace_walk: emulate to the k-th next access, for several k of each walk, drawn anew
 //!          └► Access ─► session, which adds the block it lies in ─► Batch
 //! ```
 //!
@@ -22,10 +22,12 @@ mod beside;
 mod blocks;
 mod check;
 mod code;
+mod draw;
 mod emulator;
 mod hardware;
 mod heat;
 mod hot;
+mod lines;
 mod memory;
 mod places;
 mod rate;

@@ -3,6 +3,7 @@
 use waytrace_abi::access::{Hot, LINE_BYTES};
 use waytrace_abi::settings::Settings;
 
+use super::draw::SAMPLES_PER_WALK;
 use super::walk::clock_event;
 use crate::collect::thread_events::{ThreadEvents, Wanted};
 use crate::kernel::Kernel;
@@ -22,11 +23,11 @@ const MOST_LOOKS: usize = 2_000_000;
 const LEAST_GAP_NS: u64 = 1_000;
 /// No tick is cheaper: taking an interrupt and returning from it costs as much.
 const LEAST_TICK_NS: f64 = 2_000.0;
-/// What a sample takes of waytrace's own CPU time. It may take twice what the budget takes from the targets: no budget pays
-/// for more samples, however cheap ticks are.
-const OWN_NS: f64 = 50_000.0;
+/// What a walk takes of waytrace's own CPU time where the target leaves it no cache. It may take as much as the budget takes
+/// from the targets: no budget pays for more walks, however cheap ticks are.
+const OWN_NS: f64 = 133_000.0;
 /// Nor for more than this: they would tell nothing more.
-const MOST_PAID_HZ: f64 = 4_000.0;
+const MOST_PAID_HZ: f64 = 1_000.0;
 
 /// How often to sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -38,13 +39,14 @@ pub enum Rate {
 }
 
 impl Rate {
-    /// Samples a second, where one costs `tick_ns`.
-    pub fn hz(self, tick_ns: f64) -> f64 {
+    /// Walks, and so ticks, a second, where one costs `tick_ns`.
+    pub fn walks_hz(self, tick_ns: f64) -> f64 {
+        let per_walk = f64::from(SAMPLES_PER_WALK);
         let hz = match self {
-            Self::Budget(percent) => (percent / 100.0 * 1e9 / tick_ns.max(OWN_NS / 2.0)).min(MOST_PAID_HZ),
-            Self::Hz(hz) => hz,
+            Self::Budget(percent) => (percent / 100.0 * 1e9 / tick_ns.max(OWN_NS)).min(MOST_PAID_HZ),
+            Self::Hz(hz) => hz / per_walk,
         };
-        hz.clamp(*RATES_HZ.start(), *RATES_HZ.end())
+        hz.clamp(*RATES_HZ.start() / per_walk, *RATES_HZ.end() / per_walk)
     }
 }
 
@@ -144,10 +146,12 @@ mod tests {
 
     #[test]
     fn the_budget_sets_the_rate() {
-        assert!((Rate::Budget(1.0).hz(33_000.0) - 303.0).abs() < 1.0);
-        assert!((Rate::Budget(1.0).hz(5_000.0) - 400.0).abs() < 1.0, "our own cost bounds it");
-        assert_eq!(Rate::Budget(100.0).hz(0.0), MOST_PAID_HZ);
-        assert_eq!(Rate::Hz(0.1).hz(33_000.0), 1.0);
+        assert!((Rate::Budget(0.2).walks_hz(33_000.0) - 15.0).abs() < 1.0);
+        assert!((Rate::Budget(1.0).walks_hz(200_000.0) - 50.0).abs() < 1.0);
+        assert!((Rate::Budget(1.0).walks_hz(5_000.0) - 75.0).abs() < 1.0, "our own cost bounds it");
+        assert_eq!(Rate::Budget(100.0).walks_hz(0.0), MOST_PAID_HZ);
+        assert_eq!(Rate::Hz(0.1).walks_hz(33_000.0), 0.25);
+        assert_eq!(Rate::Hz(1_000.0).walks_hz(33_000.0), 250.0);
         assert_eq!(period_ns(4_000.0), 250_000);
         // At 500 Hz a tick of 20 us is 1 %.
         let thinning = |tick_ns| Rate::Budget(1.0).thinning(500.0, tick_ns);

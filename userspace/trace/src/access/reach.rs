@@ -1,29 +1,29 @@
 //! How far ahead walks go: as far as they can be trusted and paid for.
 //!
-//! The further the k-th access may lie, the less it matters where a sample fell: loops of fewer accesses than that are
+//! The further the accesses drawn may lie, the less it matters where a sample fell: loops of fewer accesses than that are
 //! sampled by accesses, not by time. But each step also is a chance to meet something unknown, or memory that has
 //! changed since the sample, and takes time. The reach doubles while all goes well and shrinks when it does not. It
-//! changes slowly against the samples, so that none of them decides on its own k. Walks that end before the least reach would
+//! changes slowly against the samples, so that none of them decides on its own draw. Walks that end before the least reach would
 //! have ended with any, so they say nothing of it.
 
 /// Bounds of the reach, in accesses.
 const LEAST: f64 = 16.0;
 const MOST: f64 = 4096.0;
 /// What it begins with.
-const FIRST: f64 = 128.0;
+const FIRST: f64 = 256.0;
 /// Walks that are judged together.
-const WALKS: u32 = 64;
-/// Share of walks that may end early for having had to go on.
+const WALKS: u32 = 32;
+/// Share of samples that may be lost to walks which end early for having had to go on.
 const UNRESOLVED: f64 = 0.05;
 /// Checks that must have agreed before the reach may grow, and by how much one that failed shortens it.
-const CHECKS: u32 = 24;
+const CHECKS: u32 = 12;
 const FAILED: f64 = 0.75;
 /// After a check has failed, so many must agree.
-const CHECKS_AFTER_FAILURE: u32 = 64;
+const CHECKS_AFTER_FAILURE: u32 = 48;
 /// What walks may take of a CPU's time at rates that a budget sets.
 const CPU_SHARE: f64 = 0.01;
-/// What a walk may take on the average at any rate: half of it goes into caches that are cold after each sleep.
-const CHEAP_NS: f64 = 40_000.0;
+/// What a walk may take on the average at any rate, 25 us a sample: half of it goes into caches that are cold after each sleep.
+const CHEAP_NS: f64 = 100_000.0;
 /// The reach is not shortened below this for what walks take: of shorter loops each access should have its chance.
 const LEAST_PAID: f64 = 48.0;
 
@@ -32,7 +32,8 @@ const LEAST_PAID: f64 = 48.0;
 pub struct Reach {
     accesses: f64,
     walks: u32,
-    unresolved: u32,
+    /// Walks, the shares of their samples that they lost.
+    unresolved: f64,
     cost_ns: u64,
     /// What a walk may take on the average.
     allowed_ns: f64,
@@ -42,9 +43,9 @@ pub struct Reach {
 
 impl Reach {
     /// The first, for walks that come so often a second.
-    pub fn new(rate_hz: f64) -> Self {
-        let allowed_ns = (CPU_SHARE * 1e9 / rate_hz.max(1.0)).max(CHEAP_NS);
-        Self { accesses: FIRST, walks: 0, unresolved: 0, cost_ns: 0, allowed_ns, wanted: CHECKS }
+    pub fn new(walks_hz: f64) -> Self {
+        let allowed_ns = (CPU_SHARE * 1e9 / walks_hz.max(1.0)).max(CHEAP_NS);
+        Self { accesses: FIRST, walks: 0, unresolved: 0.0, cost_ns: 0, allowed_ns, wanted: CHECKS }
     }
 
     /// The furthest access a walk may go to.
@@ -62,15 +63,17 @@ impl Reach {
         }
     }
 
-    /// A walk took so long. If it ended early, it did so after so many accesses.
-    pub fn walked(&mut self, ended_after: Option<u32>, cost_ns: u64) {
+    /// A walk came by so many accesses, without a share (0–1) of the samples drawn, and took so long.
+    pub fn walked(&mut self, passed: u32, missing: f64, cost_ns: u64) {
         self.walks += 1;
-        self.unresolved += u32::from(ended_after.is_some_and(|accesses| f64::from(accesses) >= LEAST));
+        if f64::from(passed) >= LEAST {
+            self.unresolved += missing;
+        }
         self.cost_ns += cost_ns;
         if self.walks < WALKS {
             return;
         }
-        let unresolved = f64::from(self.unresolved) / f64::from(self.walks);
+        let unresolved = self.unresolved / f64::from(self.walks);
         let over = self.cost_ns as f64 / (f64::from(self.walks) * self.allowed_ns);
         if unresolved > UNRESOLVED {
             self.change(FAILED);
@@ -80,7 +83,7 @@ impl Reach {
             self.wanted = CHECKS;
             self.change(2.0);
         }
-        (self.walks, self.unresolved, self.cost_ns) = (0, 0, 0);
+        (self.walks, self.unresolved, self.cost_ns) = (0, 0.0, 0);
     }
 
     fn change(&mut self, factor: f64) {
@@ -90,6 +93,7 @@ impl Reach {
 
 #[cfg(test)]
 mod tests {
+    use super::super::draw::Draw;
     use super::*;
     use crate::random::Random;
 
@@ -105,18 +109,22 @@ mod tests {
         changed: f64,
     }
 
-    /// Mean reach after a while at 400 walks a second: each may take 40 us.
+    /// Mean reach after a while at 100 walks a second: each may take 100 us.
     fn rest(way: Way) -> f64 {
-        let (mut reach, mut random, mut sum) = (Reach::new(400.0), Random::from_seed(1), 0.0);
+        let (mut reach, mut random, mut sum) = (Reach::new(100.0), Random::from_seed(1), 0.0);
+        let mut draws = Random::from_seed(2);
         let mut uniform = || (random.below(1 << 32) + 1) as f64 / (1_u64 << 32) as f64;
         for walk in 0..100_000_u32 {
-            let k = 1.0 + uniform() * f64::from(reach.accesses());
+            let mut draw = Draw::new(reach.accesses(), &mut draws);
+            let furthest = f64::from(draw.furthest());
             let mut next = |per_million: f64| -uniform().ln() * 1e6 / per_million;
             let (unknown, changed) = (next(way.unknown), next(way.changed));
             let ends = if uniform() <= way.at_once { 0.0 } else { unknown };
-            reach.walked((ends < k).then_some(ends as u32), (k.min(ends) * way.ns) as u64);
+            let went = furthest.min(ends);
+            draw.pass_by(went as u32);
+            reach.walked(draw.passed(), draw.missing_share(), (went * way.ns) as u64);
             if walk.is_multiple_of(50) {
-                reach.checked(changed > k);
+                reach.checked(changed > f64::from(draw.one_of(&mut draws)));
             }
             sum += f64::from(reach.accesses()) / 100_000.0;
         }
@@ -127,9 +135,9 @@ mod tests {
     fn it_goes_as_far_as_walks_get_through_and_are_cheap() {
         let cheap = Way { ns: 5.0, ..Way::default() };
         assert!(rest(cheap) > 3800.0);
-        // A walk to the 1000th access goes to the 500th on the average.
-        let dear = rest(Way { ns: 50.0, ..cheap });
-        assert!((700.0..1700.0).contains(&dear), "{dear}");
+        // With a reach of 1000 a walk goes to the 875th on the average.
+        let dear = rest(Way { ns: 125.0, ..cheap });
+        assert!((400.0..1000.0).contains(&dear), "{dear}");
         let dearest = rest(Way { ns: 5_000.0, ..cheap });
         assert!((47.0..50.0).contains(&dearest), "{dearest}");
         let lost = rest(Way { unknown: 1000.0, ..cheap });

@@ -4,6 +4,7 @@ use waytrace_abi::access::Ticks;
 use waytrace_hw::events::PerfAttr;
 use waytrace_model::access::{AccessTotals, Source};
 
+use super::draw::SAMPLES_PER_WALK;
 use super::rate::{self, Rate, TickCost};
 use super::worker::{Sampled, Worker};
 use super::{Targets, check};
@@ -12,7 +13,7 @@ use crate::collect::thread_events::{ThreadEvents, Wanted};
 use crate::kernel::Kernel;
 
 /// Captures after which it is looked at what they cost.
-const LEAST_CAPTURES: u64 = 200;
+const LEAST_CAPTURES: u64 = 64;
 
 /// The running walk.
 pub struct Walk {
@@ -32,7 +33,7 @@ pub struct Walk {
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     rate: Rate,
-    /// Samples a second, before they are thinned.
+    /// Ticks a second, before they are thinned.
     first_hz: f64,
     cost: TickCost,
 }
@@ -53,7 +54,7 @@ impl Pace {
     /// When the timer cannot be opened.
     pub fn calibrate(kernel: &mut Kernel, rate: Rate) -> Result<Self, Error> {
         let cost = rate::calibrate(kernel)?;
-        Ok(Self { rate, first_hz: rate.hz(cost.full_ns), cost })
+        Ok(Self { rate, first_hz: rate.walks_hz(cost.full_ns), cost })
     }
 }
 
@@ -130,16 +131,17 @@ impl Walk {
             + (capture_ns + held_up_ns + walked.checks_held_up_ns) as f64
             + f64::from(walked.checks.armed) * check::COST_NS;
         let (regions, code) = walked.places.conclude();
+        let per_walk = u64::from(SAMPLES_PER_WALK);
         let totals = AccessTotals {
             source: Source::ForwardWalk,
-            rate_hz: Some(self.pace.first_hz / f64::from(weight)),
+            rate_hz: Some(self.pace.first_hz / f64::from(weight) * f64::from(SAMPLES_PER_WALK)),
             samples: walked.samples,
-            kernel_samples: kernel,
+            kernel_samples: kernel * per_walk,
             resolved: walked.resolved,
             unresolved: walked.unresolved.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
             checked: walked.checks.compared,
             confirmed: walked.checks.confirmed,
-            throttled: self.pace.held_back(taken, cpu_ns),
+            throttled: self.pace.held_back(taken, cpu_ns) * per_walk,
             regions,
             code,
             footprints: Vec::new(),
@@ -147,7 +149,7 @@ impl Walk {
         };
         tracing::debug!(pace = ?self.pace, ?ticks, held_up_ns, cost_ns, checks = ?walked_checks, "sampled");
         tracing::debug!(totals.samples, totals.resolved, unresolved = ?totals.unresolved, totals.checked, totals.confirmed, "walks");
-        Ok((rest, totals, dropped + walked.dropped, cost_ns))
+        Ok((rest, totals, dropped * per_walk + walked.dropped, cost_ns))
     }
 }
 

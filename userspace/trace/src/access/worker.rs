@@ -10,11 +10,12 @@ use aya::maps::{HashMap as BpfHashMap, MapData, RingBuf};
 use waytrace_abi::access::{Capture, Hot, RSP, USER_CS, cause};
 use waytrace_abi::pod;
 use waytrace_model::access::{self, AccessKind};
-use waytrace_walk::{End, Kind, Limit, Reason};
+use waytrace_walk::{End, Kind, Limit};
 
 use super::beside::Beside;
 use super::check::{Checks, Passed, Tally};
 use super::code::is_code;
+use super::draw::{Draw, SAMPLES_PER_WALK};
 use super::emulator::{Emulator, Stopped};
 use super::hot::HotLines;
 use super::memory::Sight;
@@ -29,7 +30,7 @@ use crate::random::Random;
 const LIMIT: Limit = Limit { instructions: 40_000 };
 /// While the target waits for it: a few tenths of a millisecond.
 const LIMIT_BESIDE: Limit = Limit { instructions: 10_000 };
-/// Rate up to which the thread runs before others: it then takes a few percent of a CPU at most.
+/// Walks a second up to which the thread runs before others: it then takes a few percent of a CPU at most.
 const FIRST_HZ: f64 = 1_000.0;
 /// How long the thread sleeps when nothing wakes it: it looks after checks that never end.
 const SLEEP_MS: libc::c_int = 50;
@@ -81,19 +82,18 @@ pub struct Walked {
 }
 
 impl Worker {
-    /// Starts it. Times are counted from `start_ns`; captures from before it are dropped.
+    /// Starts it, for so many walks a second. Times are counted from `start_ns`; captures from before it are dropped.
     ///
     /// # Errors
     /// When the kernel part lacks something, or no thread can be started.
-    pub fn start(kernel: &mut Kernel, tgids: &[u32], rate_hz: f64, start_ns: u64) -> Result<Self, Error> {
+    pub fn start(kernel: &mut Kernel, tgids: &[u32], walks_hz: f64, start_ns: u64) -> Result<Self, Error> {
         let ring = kernel.take_access_ring()?;
         let wake = sys::event_fd().map_err(Error::syscall("making an event descriptor"))?;
         let theirs = wake.try_clone().map_err(Error::syscall("duplicating an event descriptor"))?;
         let shared = Arc::new(Shared { weight: AtomicU32::new(1), ..Shared::default() });
         let walks = Walks {
             shared: Arc::clone(&shared),
-            ring,
-            rate_hz,
+            walks_hz,
             wake: theirs,
             start_ns,
             emulator: Emulator::default(),
@@ -101,16 +101,16 @@ impl Worker {
             hot: HashMap::new(),
             hot_lines: kernel.take_access_hot()?,
             random: Random::default(),
-            reach: Reach::new(rate_hz),
+            reach: Reach::new(walks_hz),
             checks: Checks::new(kernel)?,
             beside: Beside::default(),
             path: Vec::new(),
-            passed: 0,
+            draw: Draw::default(),
             walked: Walked::default(),
         };
         let thread = std::thread::Builder::new()
             .name("walker".to_owned())
-            .spawn(move || walks.run())
+            .spawn(move || walks.run(ring))
             .map_err(Error::syscall("starting the walker"))?;
         Ok(Self { shared, wake, thread })
     }
@@ -156,8 +156,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The thread's own.
 struct Walks {
     shared: Arc<Shared>,
-    ring: RingBuf<MapData>,
-    rate_hz: f64,
+    walks_hz: f64,
     wake: OwnedFd,
     start_ns: u64,
     emulator: Emulator,
@@ -170,16 +169,16 @@ struct Walks {
     beside: Beside,
     /// Instructions of the walk under way, where it may be checked.
     path: Vec<Passed>,
-    /// Accesses it has come by.
-    passed: u32,
+    /// The samples of that walk.
+    draw: Draw,
     walked: Walked,
 }
 
 impl Walks {
-    fn run(mut self) -> Walked {
+    fn run(mut self, mut ring: RingBuf<MapData>) -> Walked {
         // It sleeps nearly always, and what it reads of the target is right only as long as it is fresh. At a rate that
         // would keep it busy it must not go before others.
-        let goes_first = self.rate_hz <= FIRST_HZ
+        let goes_first = self.walks_hz <= FIRST_HZ
             && sys::run_first()
                 .inspect_err(
                     |error| tracing::debug!(%error, "the walker waits for its turn like any other thread"),
@@ -195,16 +194,17 @@ impl Walks {
             for tgid in std::mem::take(&mut *lock(&self.shared.changed)) {
                 self.places.changed(tgid);
             }
-            while let Some(capture) = self.ring.next().map(|item| pod::read::<Capture>(&item)) {
-                if let Some(capture) = capture {
-                    self.take(&capture);
+            while let Some(item) = ring.next() {
+                // It is looked at where it lies: of its 12 KB few lines are needed, and all are in another CPU's cache.
+                if let Some(capture) = pod::view::<Capture>(&item) {
+                    self.take(capture);
                 }
             }
             if stop {
                 break;
             }
             self.checks.expire(now_ns());
-            sys::wait_readable([self.ring.as_raw_fd(), self.wake.as_raw_fd()], SLEEP_MS);
+            sys::wait_readable([ring.as_raw_fd(), self.wake.as_raw_fd()], SLEEP_MS);
         }
         tracing::debug!(reach = self.reach.accesses(), "walks went");
         self.walked.places = self.places;
@@ -245,68 +245,77 @@ impl Walks {
     }
 
     fn sample(&mut self, capture: &Capture, holds_up: bool) {
-        self.walked.samples += 1;
+        self.walked.samples += u64::from(SAMPLES_PER_WALK);
         let began_ns = now_ns();
-        let walked = self.walk(capture, holds_up);
-        self.reach.walked(walked.is_err().then_some(self.passed), now_ns() - began_ns);
-        match walked {
-            Ok(access) => {
-                self.walked.resolved += 1;
-                let mut accesses = lock(&self.shared.accesses);
-                if accesses.len() < MOST_WAITING {
-                    accesses.push(Sampled { tgid: capture.tgid, access });
-                } else {
-                    self.walked.dropped += 1;
-                }
+        let ended = self.walk(capture, holds_up);
+        self.reach.walked(self.draw.passed(), self.draw.missing_share(), now_ns() - began_ns);
+        if let Err(reason) = ended {
+            self.unresolved(reason, self.draw.missing());
+        }
+        for found in self.draw.found() {
+            match self.access(capture, &found) {
+                Ok(access) => self.found(Sampled { tgid: capture.tgid, access }),
+                Err(reason) => self.unresolved(reason, 1),
             }
-            Err(reason) => *self.walked.unresolved.entry(reason).or_default() += 1,
         }
     }
 
-    /// The access `k` ahead of a capture, or why there is none.
-    fn walk(&mut self, capture: &Capture, holds_up: bool) -> Result<access::Access, &'static str> {
+    fn found(&mut self, sampled: Sampled) {
+        self.walked.resolved += 1;
+        let mut accesses = lock(&self.shared.accesses);
+        if accesses.len() < MOST_WAITING {
+            accesses.push(sampled);
+        } else {
+            self.walked.dropped += 1;
+        }
+    }
+
+    fn unresolved(&mut self, reason: &'static str, samples: u32) {
+        *self.walked.unresolved.entry(reason).or_default() += u64::from(samples);
+    }
+
+    /// Walks from a capture by the accesses drawn, or to where it ends before them, and why.
+    fn walk(&mut self, capture: &Capture, holds_up: bool) -> Result<(), &'static str> {
         self.path.clear();
-        self.passed = 0;
+        self.draw = Draw::new(self.reach.accesses(), &mut self.random);
         if capture.cs != USER_CS {
             return Err("compat_code");
         }
         let tgid = capture.tgid;
-        let k = 1 + self.random.below(self.reach.accesses().into()) as u32;
-        let checking = self.checks.is_due(capture.at_ns);
+        // A check is of a walk to one of its samples.
+        let checked = self.checks.is_due(capture.at_ns).then(|| self.draw.one_of(&mut self.random));
         self.places.runs_on(tgid, capture.tid, capture.general[RSP]);
         let limit = if holds_up { LIMIT_BESIDE } else { LIMIT };
         let space = self.places.space(tgid);
         if !is_code(space, tgid, capture.ip) {
             return Err("unreadable_code");
         }
-        let (path, passed) = (&mut self.path, &mut self.passed);
+        let (path, draw) = (&mut self.path, &mut self.draw);
         let walked = self.emulator.walk(capture, space, &Sight::ALL, |mut walk| {
             path.clear();
-            *passed = 0;
-            let mut found = None;
+            draw.begin();
             let (memory, code) = (&mut walk.memory, &mut walk.code);
-            let end = walk.walker.walk_by(walk.start, memory, code, k, limit, |ip, accesses| {
-                found = accesses.last().copied();
-                *passed += accesses.len() as u32;
-                if checking {
-                    path.push(Passed { ip, accesses: found.is_some() });
-                }
-            });
+            let end =
+                walk.walker.walk_by(walk.start, memory, code, draw.furthest(), limit, |ip, accesses| {
+                    if checked.is_some_and(|access| draw.passed() < access) {
+                        path.push(Passed { ip, accesses: !accesses.is_empty() });
+                    }
+                    draw.pass(accesses);
+                });
             match end {
-                End::Reached => found.ok_or(Reason::BudgetExceeded),
+                End::Reached => Ok(()),
                 End::Unresolved(reason) => Err(reason),
             }
         });
-        if let Some(hot) = self.hot.entry(tgid).or_default().learn(self.emulator.wanted())
+        if let Some(hot) = self.hot.entry(tgid).or_default().learn(self.emulator.wanted(capture))
             && let Err(error) = self.hot_lines.insert(tgid, Plain(hot), 0)
         {
             tracing::debug!(tgid, %error, "its hot lines are not captured");
         }
-        match walked {
-            Ok(found) => self.access(capture, &found),
-            Err(Stopped::TargetGone) => Err("target_gone"),
-            Err(Stopped::At(reason)) => Err(reason.name()),
-        }
+        walked.map_err(|stopped| match stopped {
+            Stopped::TargetGone => "target_gone",
+            Stopped::At(reason) => reason.name(),
+        })
     }
 
     fn access(

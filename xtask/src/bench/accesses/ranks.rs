@@ -36,8 +36,9 @@ const SUBJECTS: [Subject; 4] = [
 ];
 
 /// Up to which the walker goes before others (docs/accesses.md).
-const RATE_HZ: &str = "1000";
-const EXPECTED_SAMPLES: f64 = 5.0;
+const RATE_HZ: &str = "4000";
+/// Pages that make fewer of all accesses are hardly told apart by anybody: their order is chance.
+const LEAST_SHARE: f64 = 1.0 / 8000.0;
 
 pub fn run(context: &Context) -> Result<Vec<Figure>> {
     let mut figures = Vec::new();
@@ -100,11 +101,10 @@ impl Heat {
         Self { pages, left_out_pct: (pct(traced), pct(sampled)) }
     }
 
-    /// Pages of which so many samples are expected.
-    fn expecting(&self, samples: f64) -> Vec<(f64, f64)> {
-        let sum = |of: fn(&(f64, f64)) -> f64| self.pages.iter().map(of).sum::<f64>();
-        let rate = sum(|page| page.1) / sum(|page| page.0);
-        self.pages.iter().copied().filter(|page| page.0 * rate >= samples).collect()
+    /// Pages that make such a share of the traced accesses or more.
+    fn making(&self, share: f64) -> Vec<(f64, f64)> {
+        let all = self.pages.iter().map(|page| page.0).sum::<f64>();
+        self.pages.iter().copied().filter(|page| page.0 >= share * all).collect()
     }
 }
 
@@ -117,13 +117,13 @@ fn perfectly_sampled(pages: &[(f64, f64)]) -> Vec<(f64, f64)> {
 
 fn judge(subject: &Subject, heat: &Heat) -> Vec<Figure> {
     let title = |what: &str| format!("{}: {what}", subject.name);
-    let often = heat.expecting(EXPECTED_SAMPLES);
+    let often = heat.making(LEAST_SHARE);
     let rho = |what: &str, pages: &[(f64, f64)]| Figure::new(title(what), "", rank::spearman(pages));
-    let asked = rho("rank correlation of pages expecting 5 samples", &often);
+    let asked = rho("rank correlation of pages of 1 in 8,000 accesses or more", &often);
     vec![
         if subject.is_asked { asked.asked(Asked::AtLeast(0.9)) } else { asked },
         rho("the same with perfect samples", &perfectly_sampled(&often)),
-        Figure::new(title("pages expecting 5 samples"), "", [often.len() as f64]),
+        Figure::new(title("pages of 1 in 8,000 accesses or more"), "", [often.len() as f64]),
         rho("rank correlation of all pages", &heat.pages),
         rho("the same with perfect samples, all pages", &perfectly_sampled(&heat.pages)),
         Figure::new(title("all pages"), "", [heat.pages.len() as f64]),
@@ -149,8 +149,8 @@ mod tests {
         let heat = Heat::new(&side(&[900.0, 90.0, 10.0, 0.0], 0.0), &side(&[88.0, 10.0, 0.0, 2.0], 25.0));
         assert_eq!(heat.pages, [(900.0, 88.0), (90.0, 10.0), (10.0, 0.0), (0.0, 2.0)]);
         assert_eq!(heat.left_out_pct, (0.0, 20.0));
-        assert_eq!(heat.expecting(5.0), [(900.0, 88.0), (90.0, 10.0)]);
-        assert_eq!(rank::spearman(&heat.expecting(5.0)), Some(1.0));
+        assert_eq!(heat.making(0.05), [(900.0, 88.0), (90.0, 10.0)]);
+        assert_eq!(rank::spearman(&heat.making(0.05)), Some(1.0));
     }
 
     #[test]
