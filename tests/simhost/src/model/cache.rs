@@ -58,6 +58,13 @@ impl Cache {
         Outcome::Miss
     }
 
+    /// Lines that `rmid` filled, in ways that `mask` has not.
+    pub fn outside(&self, rmid: u16, mask: u64) -> u64 {
+        let places = self.lines.iter().enumerate();
+        let is_outside = |place: &usize| mask >> (place % self.ways) & 1 == 0;
+        places.filter(|(place, line)| line.used > 0 && line.rmid == rmid && is_outside(place)).count() as u64
+    }
+
     /// Lines that `rmid` filled and that are still there.
     pub fn occupancy(&self, rmid: u16) -> u64 {
         self.occupancy.get(usize::from(rmid)).copied().unwrap_or(0)
@@ -98,6 +105,7 @@ mod tests {
         assert_eq!(pass(&mut cache, 100..200, 0b1100, 2), 0);
         assert_eq!(pass(&mut cache, 0..8, 0b0011, 1), 8);
         assert_eq!((cache.occupancy(1), cache.occupancy(2)), (8, 8));
+        assert_eq!((cache.outside(1, 0b0011), cache.outside(1, 0b0010), cache.outside(2, 0)), (0, 4, 8));
     }
 
     #[test]

@@ -107,6 +107,12 @@ impl Machine {
         self.caches.get(domain).map_or(0, |cache| cache.occupancy(rmid)) * self.spec.l3.modelled_line_bytes()
     }
 
+    /// Those of them that are in ways a mask has not.
+    pub fn outside_bytes(&self, domain: usize, rmid: u16, mask: u64) -> u64 {
+        self.caches.get(domain).map_or(0, |cache| cache.outside(rmid, mask))
+            * self.spec.l3.modelled_line_bytes()
+    }
+
     /// Bytes `rmid` has fetched from memory through a cache.
     pub fn traffic_bytes(&self, domain: usize, rmid: u16) -> u64 {
         self.traffic.get(domain).and_then(|bytes| bytes.get(usize::from(rmid))).copied().unwrap_or(0)

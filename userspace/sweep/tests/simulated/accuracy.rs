@@ -5,12 +5,13 @@ use waytrace_model::cache_report::Interface;
 use waytrace_model::sweep::{Settled, SweepPoint};
 use waytrace_model::sweep_curve::Estimate;
 use waytrace_simhost::hosts;
+use waytrace_simhost::model::machine::Machine;
 use waytrace_simhost::model::program::{Program, Workload};
 use waytrace_simhost::model::truth::{self, Point};
 use waytrace_simhost::spec::HostSpec;
 
 use crate::curves::{measured, programs};
-use crate::host::{PID, Swept, mount, request};
+use crate::host::{Swept, mount, request};
 
 /// File the figures are written to.
 const RESULT: &str = "WAYTRACE_SWEEP_JSON";
@@ -18,16 +19,28 @@ const RESULT: &str = "WAYTRACE_SWEEP_JSON";
 const REPEATS: u32 = 5;
 /// Two standard errors of a true miss ratio, which is itself simulated, of 500,000 accesses.
 const TRUTH_ERROR: f64 = 0.0014;
-/// Samples a miss ratio is taken over, and how far from that of the window it is not at rest.
-const OVER: usize = 6;
-const AT_REST: f64 = 0.02;
+/// Share of a mask by which an occupancy at rest may differ from that in the window.
+const AT_REST: f64 = 0.01;
 
-/// What the target had counted at a time.
+/// What the target has in the cache of CPU 0 at a time.
 #[derive(Clone, Copy)]
 struct Sample {
     at_ns: u64,
-    misses: u64,
-    references: u64,
+    occupancy_bytes: u64,
+    /// In ways that its mask has not.
+    outside_bytes: u64,
+}
+
+impl Sample {
+    fn of(machine: &Machine, at_ns: u64) -> Self {
+        let association = machine.control.pqr[0];
+        let mask = machine.control.l3_mask(0, association.closid, false);
+        Self {
+            at_ns,
+            occupancy_bytes: machine.occupancy_bytes(0, association.rmid),
+            outside_bytes: machine.outside_bytes(0, association.rmid, mask),
+        }
+    }
 }
 
 #[test]
@@ -70,8 +83,7 @@ fn figures(
     let mut samples = Vec::new();
     let request = waytrace_sweep::Request { repeats: Some(REPEATS), ..request() };
     let swept = host.sweep_until(&request, |mounted, at_ns| {
-        let counters = mounted.host().machine.tasks[&PID].counters;
-        samples.push(Sample { at_ns, misses: counters.llc_misses, references: counters.llc_references });
+        samples.push(Sample::of(&mounted.host().machine, at_ns));
         true
     });
     let truth = truth::curve(spec, &Workload::of(program.clone()));
@@ -122,20 +134,16 @@ fn coverage(swept: &Swept, true_of: impl Fn(u32) -> Point) -> (u32, u32) {
     (covered, bands)
 }
 
-/// What was waited for a point, and from when on its miss ratio was that of the window, milliseconds after the mask was set.
+/// What was waited for a point, and what had to be: until no line was outside the mask any more, and the occupancy was what it
+/// stayed in the window. Milliseconds after the mask was set.
 fn waits(spec: &HostSpec, samples: &[Sample], began_ns: u64, point: &SweepPoint) -> (f64, f64) {
     let window = began_ns + point.at_ns;
     let set = window - point.settle_ns;
-    let (rest, _) = measured(point);
-    let of_point: Vec<&Sample> =
-        samples.iter().filter(|sample| (set..=window + point.window_ns).contains(&sample.at_ns)).collect();
-    let is_off = |part: &&[&Sample]| {
-        let (first, last) = (part[0], part[part.len() - 1]);
-        let references = (last.references - first.references) as f64;
-        let ratio = (last.misses - first.misses) as f64 / references;
-        let modelled = references / spec.l3.sampling as f64;
-        (ratio - rest).abs() > AT_REST + 3.0 * (rest * (1.0 - rest) / modelled).sqrt()
-    };
-    let last = of_point.windows(OVER).rfind(is_off).map_or(set, |part| part[OVER - 1].at_ns);
-    (point.settle_ns as f64 / 1e6, (last - set) as f64 / 1e6)
+    let at = |from, to| samples.iter().filter(move |sample| (from..=to).contains(&sample.at_ns));
+    let stays = at(window, window + point.window_ns).last().map_or(0, |sample| sample.occupancy_bytes);
+    let most = AT_REST * (spec.l3.way_bytes() * u64::from(point.ways)) as f64;
+    let is_off =
+        |sample: &&Sample| sample.outside_bytes > 0 || sample.occupancy_bytes.abs_diff(stays) as f64 > most;
+    let last = at(set + 1, window + point.window_ns).filter(is_off).map(|sample| sample.at_ns).max();
+    (point.settle_ns as f64 / 1e6, (last.unwrap_or(set) - set) as f64 / 1e6)
 }
