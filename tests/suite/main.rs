@@ -21,6 +21,7 @@ mod cli_events;
 mod cli_events_analysis;
 mod cli_events_pair;
 mod cli_store;
+mod cli_sweep;
 mod cli_usage;
 mod counters;
 mod events_measure;
