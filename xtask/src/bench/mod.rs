@@ -25,6 +25,7 @@ mod redis;
 mod rounds;
 mod servers;
 mod stats;
+mod sweep;
 mod table;
 mod truth;
 
@@ -42,7 +43,7 @@ use std::process::ExitCode;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 11] = [
+const BENCHES: [Bench; 12] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
@@ -54,6 +55,7 @@ const BENCHES: [Bench; 11] = [
     ("events-interval", events_interval::run),
     ("planning", planning::run),
     ("kills", kills::run),
+    ("sweep", sweep::run),
 ];
 
 /// Targets, and tools to compare with; what is missing is not available in the table.
@@ -73,7 +75,7 @@ const PACKAGES: [&str; 11] = [
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills, sweep [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]
