@@ -11,6 +11,7 @@
 mod access_words;
 mod base64;
 pub mod csv;
+pub mod curve;
 mod error;
 pub mod flame;
 pub mod folded;

@@ -1,4 +1,4 @@
-//! `waytrace export`: one run in a format other tools read.
+//! `waytrace export`: one run, or one way sweep, in a format other tools read.
 
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -20,7 +20,7 @@ use super::{Outcome, StoreArgs};
     after_help = "RUN is an id, a name, the beginning of one name, `last`, or `last~1` for the one before."
 )]
 pub struct Args {
-    /// Which run.
+    /// Which run; for `datamime` which sweep.
     #[arg(value_name = "RUN")]
     run: String,
     /// What to write; docs/export.md describes each format.
@@ -29,7 +29,7 @@ pub struct Args {
     /// What stacks are weighted by in `folded` and `svg`; pprof holds all.
     #[arg(short, long, value_enum, value_name = "WEIGHT", default_value_t = Weight::Bytes)]
     weight: Weight,
-    /// Where to write it, replacing what is there; `-` is stdout [default: stdout].
+    /// Where to write it, replacing what is there; `-` is stdout, `datamime` takes a directory [default: stdout].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     #[command(flatten)]
@@ -54,6 +54,8 @@ enum Format {
     Perfetto,
     /// A flame graph.
     Svg,
+    /// The curves of a way sweep as files of Datamime's profiler, in the directory `--output`.
+    Datamime,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -93,6 +95,14 @@ pub fn run(args: &Args) -> Outcome {
         bail!("--weight is for `folded` and `svg`; leave it out, or choose one of these formats");
     }
     let store = Store::open_existing(args.store.db.as_deref())?;
+    if args.format == Format::Datamime {
+        let Some(directory) = path else {
+            bail!("datamime is several files; name a directory for them with -o");
+        };
+        let sweep = super::curves::derived(store.sweep(&args.run)?);
+        super::curves::to_datamime(&sweep, directory)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let view = store.view(store.find(&args.run)?)?;
     let run = Run { detail: view.detail()?, view, weight: args.weight };
     if let Some(missing) = run.missing(args.format) {
@@ -160,5 +170,7 @@ fn write(format: Format, run: &Run<'_>, out: &mut impl Write) -> Result<(), Erro
         (Format::Perfetto, _) => perfetto::write(detail, view.traced(), out),
         (Format::Svg, None) => svg::write(detail, out),
         (Format::Svg, Some(weight)) => svg::accesses(detail, view.accesses(), weight, out),
+        // Several files, which `run` has written.
+        (Format::Datamime, _) => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! `waytrace list`: the runs of a store, newest first, or the figures of a series.
+//! `waytrace list`: the runs and way sweeps of a store, newest first, or the figures of a series.
 
 use std::process::ExitCode;
 
@@ -20,7 +20,10 @@ pub struct Args {
     /// Show the figures of a series of `waytrace bench` instead [default: the newest].
     #[arg(long, value_name = "SERIES", num_args = 0..=1, default_missing_value = "last", conflicts_with = "limit")]
     stat: Option<String>,
-    /// Print JSON: an array, one object per run; with --stat, an object.
+    /// Show way sweeps only, which otherwise stand below the runs.
+    #[arg(long, conflicts_with_all = ["stat", "limit"])]
+    sweeps: bool,
+    /// Print JSON: an array, one object per run, or with --sweeps per sweep; with --stat, an object.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -34,18 +37,30 @@ pub fn run(args: &Args) -> Outcome {
         super::bench::stat::show(&store.series(name)?, args.json)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let rows = match Store::open_existing(args.store.db.as_deref()) {
-        Ok(store) => store.runs(args.limit)?,
+    let (rows, sweeps) = match Store::open_existing(args.store.db.as_deref()) {
+        Ok(store) => {
+            let has_sweeps = args.sweeps || (!args.json && args.limit.is_none());
+            let sweeps = if has_sweeps { store.sweeps()? } else { Vec::new() };
+            (if args.sweeps { Vec::new() } else { store.runs(args.limit)? }, sweeps)
+        }
         Err(absent @ StoreError::Absent { .. }) => {
             eprintln!("waytrace: no runs yet: {absent}");
-            Vec::new()
+            (Vec::new(), Vec::new())
         }
         Err(error) => return Err(error.into()),
     };
-    if args.json {
-        print_json(&rows)?;
-    } else {
-        print(&table(&rows, now_unix_ns()).render(terminal_columns().unwrap_or(usize::MAX)))?;
+    let columns = terminal_columns().unwrap_or(usize::MAX);
+    match (args.json, args.sweeps) {
+        (true, true) => print_json(&sweeps)?,
+        (true, false) => print_json(&rows)?,
+        (false, true) => print(&super::curves::table(&sweeps).render(columns))?,
+        (false, false) => {
+            print(&table(&rows, now_unix_ns()).render(columns))?;
+            if !sweeps.is_empty() {
+                print("\n")?;
+                print(&super::curves::table(&sweeps).render(columns))?;
+            }
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

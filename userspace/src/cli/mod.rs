@@ -2,6 +2,7 @@
 
 mod bench;
 mod cache;
+mod curves;
 mod diff;
 mod doctor;
 mod events;

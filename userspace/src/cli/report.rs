@@ -1,4 +1,4 @@
-//! `waytrace report`: one run as a self-contained HTML page, or its memory accesses as a picture.
+//! `waytrace report`: one run as a self-contained HTML page, or its memory accesses as a picture; of a way sweep its curves.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use waytrace_model::detail::RunDetail;
 use waytrace_model::units::{format_bytes, parse_duration_ns};
 use waytrace_report::View;
-use waytrace_store::{RunView, Store};
+use waytrace_store::{Recorded, RunView, Store};
 
 use super::file::{Existing, NewFile};
 use super::{Outcome, StoreArgs};
@@ -16,10 +16,11 @@ use super::{Outcome, StoreArgs};
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "RUN is an id, a name, the beginning of one name, `last`, or `last~1` for the one before."
+    after_help = "RUN is an id, a name, the beginning of one name, `last`, or `last~1` for the one before. Way sweeps of `cache sweep` \
+                  go by name; `last` counts them, too. Of these the page and the plot show the curves."
 )]
 pub struct Args {
-    /// Which run.
+    /// Which run or sweep.
     #[arg(value_name = "RUN")]
     run: String,
     /// The page; `-` is stdout [default: <run name>.html in this directory].
@@ -28,7 +29,7 @@ pub struct Args {
     /// Replace the file if it exists.
     #[arg(long)]
     force: bool,
-    /// Draw the memory accesses as SVG, instead of the page unless `--output` asks for it too; `-` is stdout.
+    /// Draw the memory accesses, or a sweep's curves, as SVG, instead of the page unless `--output` asks for it too; `-` is stdout.
     #[arg(long, value_name = "FILE")]
     plot: Option<PathBuf>,
     #[command(flatten)]
@@ -88,16 +89,36 @@ impl HeatArgs {
 pub fn run(args: &Args) -> Outcome {
     let heat = args.heat.view()?;
     let store = Store::open_existing(args.store.db.as_deref())?;
-    let view = store.view(store.find(&args.run)?)?;
-    let run = Run { detail: view.detail()?, view, heat };
-    if let Some(path) = &args.plot {
-        put(path, args.force, || run.plot())?;
-    }
-    if args.plot.is_none() || args.output.is_some() {
-        let path = args.output.clone().unwrap_or_else(|| file_name(&run.detail.report.run.name).into());
-        put(&path, args.force, || run.page())?;
+    match store.find_recorded(&args.run)? {
+        Recorded::Run(id) => {
+            let view = store.view(id)?;
+            let run = Run { detail: view.detail()?, view, heat };
+            outputs(args, &run.detail.report.run.name, || run.plot(), || run.page())?;
+        }
+        Recorded::Sweep(id) => {
+            let sweep = super::curves::report(&store, id)?;
+            let plot = || Ok(waytrace_report::curve::svg(&sweep).into_bytes());
+            outputs(args, &sweep.sweep.name, plot, || Ok(waytrace_report::curve::page(&sweep).into_bytes()))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The plot where it is asked for, and the page unless only the plot is.
+fn outputs(
+    args: &Args,
+    name: &str,
+    plot: impl FnOnce() -> anyhow::Result<Vec<u8>>,
+    page: impl FnOnce() -> anyhow::Result<Vec<u8>>,
+) -> anyhow::Result<()> {
+    if let Some(path) = &args.plot {
+        put(path, args.force, plot)?;
+    }
+    if args.plot.is_none() || args.output.is_some() {
+        let path = args.output.clone().unwrap_or_else(|| file_name(name).into());
+        put(&path, args.force, page)?;
+    }
+    Ok(())
 }
 
 /// A run, and what part of it is drawn.

@@ -1,8 +1,8 @@
-//! `waytrace show`: one run as the summary `profile` prints, or as JSON.
+//! `waytrace show`: one run as the summary `profile` prints, or one way sweep with its curves, or either as JSON.
 
 use std::process::ExitCode;
 
-use waytrace_store::Store;
+use waytrace_store::{Recorded, Store};
 
 use super::output::{print, print_json, width};
 use super::{Outcome, StoreArgs};
@@ -10,13 +10,14 @@ use super::{Outcome, StoreArgs};
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "RUN is an id, a name, the beginning of one name, `last`, or `last~1` for the one before."
+    after_help = "RUN is an id, a name, the beginning of one name, `last`, or `last~1` for the one before. Way sweeps of `cache sweep` \
+                  go by name; `last` counts them, too."
 )]
 pub struct Args {
-    /// Which run.
+    /// Which run or sweep.
     #[arg(value_name = "RUN")]
     run: String,
-    /// Print the run as JSON; docs/store.md describes every field.
+    /// Print it as JSON; docs/store.md describes every field, of sweeps docs/curves.md.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -26,7 +27,14 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let store = Store::open_existing(args.store.db.as_deref())?;
-    let report = store.report(store.find(&args.run)?)?;
+    let id = match store.find_recorded(&args.run)? {
+        Recorded::Run(id) => id,
+        Recorded::Sweep(id) => {
+            super::curves::show(&super::curves::report(&store, id)?, args.json)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let report = store.report(id)?;
     if args.json {
         print_json(&report)?;
     } else {

@@ -184,7 +184,7 @@ fn thinned(points: &[(f64, Option<f64>)]) -> Vec<(f64, Option<f64>)> {
 }
 
 /// The next of 1, 2 and 5 times a power of ten.
-fn round_step(least: f64) -> f64 {
+pub(crate) fn round_step(least: f64) -> f64 {
     if !(least.is_finite() && least > 0.0) {
         return 1.0;
     }
@@ -202,7 +202,7 @@ fn round_step(least: f64) -> f64 {
     factor * power
 }
 
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 1000.0 => format_count(value),
         // Steps have one digit; sums of them round.
