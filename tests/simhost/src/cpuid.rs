@@ -13,7 +13,7 @@ pub fn query(spec: &HostSpec, cpu: usize, leaf: u32, subleaf: u32) -> Registers 
     let apic = low(apic_id(spec, cpu));
     match leaf {
         0 => vendor(spec.vendor, 0x16),
-        1 => [signature(spec.vendor), apic << 24 | low(logical_per_socket(spec)) << 16, 0, 1 << 5 | 1 << 28],
+        1 => [signature(spec), apic << 24 | low(logical_per_socket(spec)) << 16, 0, 1 << 5 | 1 << 28],
         4 => cache(spec, subleaf),
         7 if subleaf == 0 => [0, features(spec), 0, 0],
         0xb => topology(spec, apic, subleaf),
@@ -26,6 +26,9 @@ pub fn query(spec: &HostSpec, cpu: usize, leaf: u32, subleaf: u32) -> Registers 
             [mhz, mhz, 100, 0]
         }
         0x8000_0000 => vendor(spec.vendor, 0x8000_0020),
+        0x8000_0008 if spec.vendor == Vendor::Amd => [0, u32::from(spec.mba.is_some()) << 6, 0, 0],
+        // What leaf 4 is on Intel's.
+        0x8000_001d if spec.vendor == Vendor::Amd => cache(spec, subleaf),
         0x8000_0020 if spec.vendor == Vendor::Amd => amd_bandwidth(spec, subleaf),
         _ => [0; 4],
     }
@@ -61,9 +64,15 @@ fn vendor(vendor: Vendor, highest: u32) -> Registers {
     [highest, ebx, ecx, edx]
 }
 
-/// Family and model: Intel 6-85, AMD 25-1, both with the features shown here.
-fn signature(vendor: Vendor) -> u32 {
-    match vendor {
+/// A Haswell server, whose masks have two bits at least and of which CPUID says nothing.
+pub(crate) fn is_haswell(spec: &HostSpec) -> bool {
+    spec.vendor == Vendor::Intel && spec.l3_cat.is_some_and(|cat| cat.min_bits == 2)
+}
+
+/// Family and model: Intel 6-85 or 6-63, AMD 25-1, with the features shown here.
+fn signature(spec: &HostSpec) -> u32 {
+    match spec.vendor {
+        Vendor::Intel if is_haswell(spec) => 0x0003_06f2,
         Vendor::Intel => 0x0005_0654,
         Vendor::Amd => 0x00a0_0f11,
     }
@@ -88,7 +97,7 @@ fn apic_id(spec: &HostSpec, cpu: usize) -> usize {
 
 fn features(spec: &HostSpec) -> u32 {
     let allocates = spec.l3_cat.is_some() || spec.l2.is_some() || spec.mba.is_some();
-    u32::from(spec.monitoring.is_some()) << 12 | u32::from(allocates) << 15
+    u32::from(spec.monitoring.is_some()) << 12 | u32::from(allocates && !is_haswell(spec)) << 15
 }
 
 fn cache(spec: &HostSpec, subleaf: u32) -> Registers {
@@ -150,6 +159,7 @@ fn allocation(spec: &HostSpec, subleaf: u32) -> Registers {
         })
     };
     match subleaf {
+        _ if is_haswell(spec) => [0; 4],
         0 => {
             let l3 = u32::from(spec.l3_cat.is_some()) << 1;
             [0, l3 | u32::from(spec.l2.is_some()) << 2 | u32::from(has_mba) << 3, 0, 0]
@@ -198,6 +208,8 @@ mod tests {
         assert_eq!(query(&hosts::no_monitoring(), 0, 7, 0)[1], 1 << 15);
         assert_eq!(query(&hosts::sparse(), 0, 0x10, 1)[2], 0b1100);
         assert_eq!(query(&hosts::sixteen(), 0, 0x10, 0)[1], 0b1110);
+        let haswell = hosts::min_two();
+        assert_eq!((query(&haswell, 0, 7, 0)[1], query(&haswell, 0, 0x10, 1)), (1 << 12, [0; 4]));
         let amd = hosts::amd();
         assert_eq!(query(&amd, 0, 0x8000_0020, 1), [11, 0, 0, 15]);
         assert_eq!(query(&amd, 0, 0xf, 1)[0], 20, "44 bits");

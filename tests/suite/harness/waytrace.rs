@@ -83,6 +83,13 @@ impl Running {
         }
     }
 
+    /// Waits for the first line it prints.
+    pub fn await_output(&mut self) {
+        if self.stdout.wait_for(|_| true).is_none() {
+            panic!("waytrace printed nothing:\n{}", self.stderr.read_to_end());
+        }
+    }
+
     /// Asks it to end the run and keep the data, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal(libc::SIGINT);

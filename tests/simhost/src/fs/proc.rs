@@ -32,6 +32,7 @@ pub(super) fn texts(host: &Host) -> Vec<(String, String)> {
 fn cpuinfo(host: &Host) -> String {
     let spec = host.machine.spec();
     let (vendor, family, model, name) = match spec.vendor {
+        Vendor::Intel if crate::cpuid::is_haswell(spec) => ("GenuineIntel", 6, 63, "Intel"),
         Vendor::Intel => ("GenuineIntel", 6, 85, "Intel"),
         Vendor::Amd => ("AuthenticAMD", 25, 1, "AMD"),
     };

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use crate::Root;
 use crate::rdt::RdtError;
+use crate::topology::cpus_online;
 
 /// Reads and writes model-specific registers.
 pub trait MsrAccess {
@@ -73,7 +74,7 @@ impl MsrAccess for MsrFiles {
     }
 }
 
-/// CPUID of a machine: the instruction on the live one, `/dev/cpu/0/cpuid` below any other root.
+/// CPUID of a machine: the instruction on the live one, the file of the first CPU online below any other root.
 #[derive(Debug, Clone)]
 pub struct Cpuid(Root);
 
@@ -95,7 +96,8 @@ impl CpuidAccess for Cpuid {
             let regs = std::arch::x86_64::__cpuid_count(leaf, subleaf);
             return Ok([regs.eax, regs.ebx, regs.ecx, regs.edx]);
         }
-        let path = self.0.path("dev/cpu/0/cpuid");
+        let first = cpus_online(&self.0).ok().and_then(|cpus| cpus.first().copied()).unwrap_or(0);
+        let path = self.0.path(&format!("dev/cpu/{first}/cpuid"));
         let mut bytes = [0; 16];
         let offset = u64::from(subleaf) << 32 | u64::from(leaf);
         let read = File::open(&path).and_then(|file| file.read_exact_at(&mut bytes, offset));

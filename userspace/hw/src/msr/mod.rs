@@ -107,7 +107,11 @@ impl CacheAllocation for MsrAllocation {
         self.state.classes()
     }
 
-    fn create_class(&mut self, _wanted: &str) -> Result<String, RdtError> {
+    fn create_class(&mut self, wanted: &str) -> Result<String, RdtError> {
+        if wanted.strip_prefix("cos").is_some_and(|number| number.parse::<u32>().is_ok()) {
+            // Those of the hardware are all there already.
+            return self.state.number(wanted).map(|_| wanted.to_owned());
+        }
         let classes = self.classes()?;
         let capabilities = self.capabilities()?;
         let is_free = |class: &&Class| {

@@ -116,9 +116,12 @@ fn undo(
                 put_back(allocation, &old.name, &back)?;
             }
             Members::Cpus(cpus) => {
-                let back: Vec<u32> = cpus.iter().filter(|cpu| old.cpus.contains(cpu)).copied().collect();
-                if !back.is_empty() {
-                    allocation.assign_cpus(&old.name, &back)?;
+                for cpu in cpus.iter().filter(|cpu| old.cpus.contains(cpu)) {
+                    match allocation.assign_cpus(&old.name, &[*cpu]) {
+                        // It went offline, and is in no class.
+                        Ok(()) | Err(RdtError::NoCpu { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
                 }
             }
             Members::None => {}

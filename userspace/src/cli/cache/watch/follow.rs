@@ -147,8 +147,9 @@ impl Watcher {
         are_tasks: bool,
     ) -> anyhow::Result<()> {
         let (groups, homeless) = places.sort(members);
-        // A group that nobody is in any more, or that was removed, has nothing to say of the target.
+        // A group of others that nobody is in any more, or one that was removed, has nothing to say of the target.
         row.sources.retain(|source| match &source.whom {
+            Monitored::Group { class, name } if source.own => places.has(class, name),
             Monitored::Group { class, name } => groups.contains_key(&(class.clone(), name.clone())),
             Monitored::Class(_) => true,
         });

@@ -142,6 +142,11 @@ impl Places {
         places
     }
 
+    /// Whether there is such a group.
+    pub fn has(&self, class: &str, group: &str) -> bool {
+        self.sizes.contains_key(&(class.to_owned(), group.to_owned()))
+    }
+
     /// Sorts members by where they are; who is in no class is in the default one.
     pub fn sort(&self, members: &[u32]) -> Sorted {
         let (mut groups, mut homeless) = Sorted::default();
