@@ -2,9 +2,9 @@
 //! trip of a setting that can be changed anywhere.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::simulated::Simulated;
@@ -134,11 +134,39 @@ fn what_is_named_and_not_here_is_an_error() {
     assert_eq!(doctor(dir.path(), &["--fix", "--restore"]).code, 2);
 }
 
+fn journal(dir: &TempDir) -> PathBuf {
+    fs::read_dir(dir.path().join("run/waytrace")).unwrap().next().unwrap().unwrap().path()
+}
+
+/// A process changed a governor that was prepared, and was killed: it is taken back before the preparation is.
+#[test]
+fn the_last_who_changed_something_is_taken_back_first() {
+    let dir = machine();
+    assert_eq!(doctor(dir.path(), &["--fix", "governor"]).code, 0);
+    let kept = journal(&dir);
+    let header = fs::read_to_string(&kept).unwrap().lines().next().unwrap().to_owned();
+    let mut header: Value = serde_json::from_str(&header).unwrap();
+    header["purpose"] = "frequency".into();
+    header["kept"] = false.into();
+    header["started"] = 1.into();
+    let governor = format!("{POLICY}0/scaling_governor");
+    let change = json!({"file": {"path": governor, "old": "performance", "ours": []}});
+    let killed = kept.to_str().unwrap().replace("doctor@", "frequency@");
+    fs::write(killed, format!("{header}\n{change}\n")).unwrap();
+    write(dir.path(), &governor, "ondemand\n");
+    let document = doctor(dir.path(), &["--json"]).json();
+    let row = row(&document, "changes in force");
+    assert!(row["state"] == "degraded" && row["reason"].as_str().unwrap().contains("was killed"), "{row}");
+    let restored = doctor(dir.path(), &["--restore"]);
+    assert_eq!(restored.code, 0, "{restored:#?}");
+    assert_eq!(settings(dir.path()), BEFORE, "{restored:#?}");
+}
+
 #[test]
 fn a_damaged_journal_is_named_and_left() {
     let dir = machine();
     assert_eq!(doctor(dir.path(), &["--fix", "turbo"]).code, 0);
-    let journal = fs::read_dir(dir.path().join("run/waytrace")).unwrap().next().unwrap().unwrap().path();
+    let journal = journal(&dir);
     fs::write(&journal, "{}\n").unwrap();
     let refused = doctor(dir.path(), &["--restore"]);
     assert!(refused.code == 2 && refused.stdout.contains("damaged"), "{refused:#?}");

@@ -198,9 +198,7 @@ fn restore(host: &Divided) -> Result<(), String> {
     let root = host.simulated.mounted.path().to_str().unwrap();
     let mut command = command(&["doctor", "--restore", "--host-root", root]);
     let finished = Running::start(command.env("WAYTRACE_RUN_DIR", host.simulated.run_dir())).finish();
-    // A watchdog that was not there yet when it was looked for may be at it.
-    let is_fine = finished.code == 0 || finished.stdout.contains("in use just now");
-    if is_fine { Ok(()) } else { Err(format!("{finished:?}")) }
+    if finished.code == 0 { Ok(()) } else { Err(format!("{finished:?}")) }
 }
 
 /// The next operations of some kind fail, once there were a few.

@@ -1,6 +1,7 @@
 //! `doctor --fix`: prepares the machine for measuring, and `doctor --restore`: takes back all that waytrace has left changed.
 
 use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum as _;
 use serde::Serialize;
@@ -13,6 +14,9 @@ use super::steps::{Outcome, What, step};
 /// Of the journal that stays when the command has ended.
 const PURPOSE: &str = "doctor";
 const SCHEMA_VERSION: u32 = 1;
+/// Longest wait for another that has a journal.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
 /// What was asked for could not be done.
 const REFUSED: u8 = 2;
 
@@ -96,7 +100,10 @@ fn told(fixed: &Fixed) -> String {
 
 /// Takes back what is left of `--fix` and of whatever was killed.
 pub fn restore(root: &Root, json: bool) -> Exit {
-    let journals = undo::pending(root).into_iter().map(|left| one(root, left)).collect::<Vec<_>>();
+    let mut pending = undo::pending(root);
+    // What was killed came later than the preparation, and may have changed the same.
+    pending.sort_by_key(|left| left.kept);
+    let journals = pending.into_iter().map(|left| one(root, left)).collect::<Vec<_>>();
     let restored = journals.iter().all(|journal| journal.restored);
     if json {
         output::print_json(&RestoreReport { schema_version: SCHEMA_VERSION, restored, journals })?;
@@ -119,7 +126,7 @@ fn one(root: &Root, left: Pending) -> Restored {
         done: Vec::new(),
         left: Vec::new(),
     };
-    match undo::restore(root, &journal.purpose) {
+    match patiently(root, &journal.purpose) {
         Ok(undo::Outcome::Undone(undone)) => {
             (journal.restored, journal.done, journal.left) = (undone.restored, undone.done, undone.left);
         }
@@ -128,6 +135,17 @@ fn one(root: &Root, left: Pending) -> Restored {
         Err(error) => journal.left.push(error.to_string()),
     }
     journal
+}
+
+/// Whoever has the journal just now is done soon: it takes it back, or is dying.
+fn patiently(root: &Root, purpose: &str) -> Result<undo::Outcome, undo::UndoError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match undo::restore(root, purpose)? {
+            undo::Outcome::Busy if Instant::now() < deadline => std::thread::sleep(PAUSE),
+            outcome => return Ok(outcome),
+        }
+    }
 }
 
 fn lines(journals: &[Restored]) -> String {
