@@ -190,6 +190,8 @@ fn an_open_file_of_a_group_that_is_gone_is_no_file_of_the_next() {
         assert_eq!(open.read_at(&mut [0; 64], 0).unwrap_err().raw_os_error(), Some(libc::ENODEV));
         fs::create_dir(host.resctrl("a")).unwrap();
         assert_eq!(open.read_at(&mut [0; 64], 0).unwrap_err().raw_os_error(), Some(libc::ENODEV));
+        // The new one can be used all the same.
+        fs::write(host.resctrl("a/schemata"), "L3:0=f\n").unwrap();
     }
 }
 

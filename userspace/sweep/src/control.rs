@@ -57,8 +57,8 @@ pub struct Control {
     touches_others: bool,
     /// Threads that were put into the target's class.
     threads: BTreeSet<u32>,
-    /// CPUs of the target and of co-runners, where CPUs have classes.
-    cpus: Vec<u32>,
+    /// CPUs of the target, where CPUs have classes.
+    target_cpus: Vec<u32>,
 }
 
 impl Control {
@@ -85,7 +85,7 @@ impl Control {
             others: None,
             touches_others: false,
             threads: BTreeSet::new(),
-            cpus: Vec::new(),
+            target_cpus: Vec::new(),
         })
     }
 
@@ -133,6 +133,7 @@ impl Control {
         let wanted = format!("waytrace-sweep-{}", target.pid);
         let own = self.class(&wanted, self.masks.target.clone(), cpus)?;
         self.target = Some(own);
+        self.target_cpus = cpus.to_vec();
         self.set_target(mask)?;
         match self.interface() {
             Interface::Resctrl => self.follow(target),
@@ -209,7 +210,6 @@ impl Control {
             }
         }
         self.allocation.assign_cpus(&class, cpus)?;
-        self.cpus.extend(cpus);
         let monitored = match self.allocation.create_monitor(&class, "") {
             Ok(name) => {
                 self.allocation.monitor_cpus(&class, &name, cpus)?;
@@ -353,47 +353,39 @@ impl Control {
     /// # Errors
     /// Classes cannot be read.
     pub fn disturbance(&self, target: &Target) -> Result<Option<String>, SweepError> {
-        let classes = self.allocation.classes()?;
         for own in [&self.target, &self.corunner].into_iter().flatten() {
-            let Some(now) = classes.iter().find(|class| class.name == own.class) else {
+            let Some(now) = self.allocation.class(&own.class)? else {
                 return Ok(Some(format!("class {} was removed by somebody else", own.class)));
             };
-            if let Some(told) = self.changed(now, own.mask) {
+            if let Some(told) = self.changed(&now, own.mask) {
+                return Ok(Some(told));
+            }
+            let is_target = self.target.as_ref().is_some_and(|target| target.class == own.class);
+            if let Some(told) = self.moved(&now, target).filter(|_| is_target) {
                 return Ok(Some(told));
             }
         }
-        if let Some(now) = classes.iter().find(|class| class.name == DEFAULT_CLASS)
-            && let Some(told) = self.changed(now, self.others)
-        {
-            return Ok(Some(told));
+        if self.others.is_none() {
+            return Ok(None);
         }
-        let moved = match self.interface() {
-            Interface::Msr => self.moved_cpus(&classes),
-            Interface::Resctrl => self.moved_threads(&classes, target),
-        };
-        Ok(moved)
+        let default = self.allocation.class(DEFAULT_CLASS)?;
+        Ok(default.and_then(|default| self.changed(&default, self.others)))
     }
 
-    fn moved_cpus(&self, classes: &[Class]) -> Option<String> {
-        let ours: Vec<&str> =
-            [&self.target, &self.corunner].into_iter().flatten().map(|own| own.class.as_str()).collect();
-        let others = classes.iter().filter(|class| !ours.contains(&class.name.as_str()));
-        let moved: Vec<u32> = others
-            .flat_map(|class| class.cpus.iter().copied())
-            .filter(|cpu| self.cpus.contains(cpu))
-            .collect();
-        let list = waytrace_hw::topology::format_list(&moved);
-        (!moved.is_empty()).then(|| format!("CPUs {list} were put into another class by somebody else"))
-    }
-
-    fn moved_threads(&self, classes: &[Class], target: &Target) -> Option<String> {
-        let own = self.target.as_ref()?;
-        let mine = classes.iter().find(|class| class.name == own.class)?;
-        let mine: BTreeSet<u32> = mine.tasks.iter().copied().collect();
+    /// Members that the target's class should have, and has not.
+    fn moved(&self, own: &Class, target: &Target) -> Option<String> {
+        let by_whom = "put into another class by somebody else";
+        if self.interface() == Interface::Msr {
+            let moved: Vec<u32> =
+                self.target_cpus.iter().copied().filter(|cpu| !own.cpus.contains(cpu)).collect();
+            let list = waytrace_hw::topology::format_list(&moved);
+            return (!moved.is_empty()).then(|| format!("CPUs {list} were {by_whom}"));
+        }
+        let mine: BTreeSet<u32> = own.tasks.iter().copied().collect();
         // Threads are listed after the class was: one that has ended meanwhile is not missed in it.
         let moved =
             target.threads().into_iter().find(|tid| self.threads.contains(tid) && !mine.contains(tid))?;
-        Some(format!("thread {moved} was put into another class by somebody else"))
+        Some(format!("thread {moved} was {by_whom}"))
     }
 
     fn changed(&self, class: &Class, mask: Option<WayMask>) -> Option<String> {

@@ -15,7 +15,7 @@ use crate::settle::{Room, Settling, Slice};
 use crate::slo::Metrics;
 
 /// Length of the pieces a window is looked at in.
-const WINDOW_SLICE_NS: u64 = 25_000_000;
+const WINDOW_SLICE_NS: u64 = 50_000_000;
 /// Times lines outside the mask are pressed out again, because they are still told to be there.
 const RETRIES: u32 = 3;
 /// Slices after which that is seen.
@@ -45,11 +45,10 @@ impl Running<'_> {
         pace: &mut dyn Pace,
     ) -> Result<(SweepPoint, Option<String>), Stop> {
         let mask = self.sweep.positions.mask(planned.ways).unwrap_or(self.sweep.header.cache.full_mask);
-        self.sweep.control.follow(&self.sweep.target)?;
+        self.follow()?;
         let effect = self.take_effect(mask, pace)?;
         let before = self.look(pace)?;
         let after = self.window(&before, planned, pace)?;
-        self.sweep.control.follow(&self.sweep.target)?;
         let counts = counters::since(&after.counts, &before.counts);
         let window_ns = after.at_ns.saturating_sub(before.at_ns);
         if planned.reference {
@@ -138,6 +137,15 @@ impl Running<'_> {
         }
     }
 
+    /// Threads that are new get the class, and are counted.
+    fn follow(&mut self) -> Result<(), Stop> {
+        self.sweep.control.follow(&self.sweep.target)?;
+        if let Some(counters) = &mut self.sweep.counters {
+            counters.follow();
+        }
+        Ok(())
+    }
+
     fn press(
         &mut self,
         mask: WayMask,
@@ -175,6 +183,9 @@ impl Running<'_> {
                     return Err(Stop::TargetExited);
                 }
                 continue;
+            }
+            if is_over {
+                self.follow()?;
             }
             let now = self.look(pace)?;
             let ns = now.at_ns.saturating_sub(before.at_ns);

@@ -170,7 +170,10 @@ impl SimulatedFs {
         let host = &mut *lock(&self.host);
         match operation {
             Operation::Mkdir => host.resctrl.mkdir(&mut host.machine, inner)?,
-            _ => host.resctrl.rmdir(&mut host.machine, inner)?,
+            _ => {
+                host.resctrl.rmdir(&mut host.machine, inner)?;
+                lock(&self.inodes).forget(&path);
+            }
         }
         Ok(path)
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 /// The first number is the root's.
 const ROOT: u64 = 1;
 
-/// A path has one number for as long as the mount is there, also when it goes and comes back.
+/// A path has one number until its directory is removed: what comes back there is another, as the kernel has marked the old one.
 pub(super) struct Inodes {
     paths: Vec<String>,
     numbers: HashMap<String, u64>,
@@ -22,6 +22,12 @@ impl Inodes {
     pub(super) fn path(&self, number: u64) -> Option<String> {
         let index = usize::try_from(number.checked_sub(ROOT)?).ok()?;
         self.paths.get(index).cloned()
+    }
+
+    /// Gives other numbers from now on to a directory and what is in it.
+    pub(super) fn forget(&mut self, directory: &str) {
+        let below = format!("{directory}/");
+        self.numbers.retain(|path, _| path != directory && !path.starts_with(&below));
     }
 
     /// Number of a path.

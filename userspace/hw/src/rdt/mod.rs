@@ -101,6 +101,14 @@ pub trait CacheAllocation {
     /// What cannot be read or understood.
     fn classes(&self) -> Result<Vec<Class>, RdtError>;
 
+    /// One class; `None` where there is none of that name.
+    ///
+    /// # Errors
+    /// What cannot be read or understood.
+    fn class(&self, name: &str) -> Result<Option<Class>, RdtError> {
+        Ok(self.classes()?.into_iter().find(|class| class.name == name))
+    }
+
     /// Makes a class of its own, which has all ways at first, and returns its name. Where the hardware's classes are not made
     /// but taken, `wanted` names one of them (`cos3`), and without it one is taken that nobody uses.
     ///

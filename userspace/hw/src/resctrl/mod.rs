@@ -9,7 +9,7 @@ mod monitor;
 mod schemata;
 mod write;
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 
 use waytrace_model::cache_report::{Capabilities, Class, Interface, Mode, Monitoring};
 
@@ -21,7 +21,7 @@ use crate::rdt::{
 use files::Files;
 
 /// A mounted resctrl.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Resctrl {
     root: Root,
     files: Files,
@@ -31,6 +31,8 @@ pub struct Resctrl {
     known: OnceCell<Capabilities>,
     /// What it monitored at the first reading.
     monitored: OnceCell<Monitoring>,
+    /// Files of the monitors read last, which stay open: opening them takes longer than reading.
+    open: RefCell<Option<monitor::Open>>,
 }
 
 /// A class's directory below the mount, with the slash its files need.
@@ -58,7 +60,8 @@ impl Resctrl {
         let state = resctrl_state(root);
         if let ResctrlState::Mounted { path, options } = state {
             let (known, monitored) = (OnceCell::new(), OnceCell::new());
-            return Ok(Self { root: root.clone(), files: Files::new(path), options, known, monitored });
+            let (root, files, open) = (root.clone(), Files::new(path), RefCell::new(None));
+            return Ok(Self { root, files, options, known, monitored, open });
         }
         Err(RdtError::Unavailable { reason: why_not(&state).unwrap_or_default() })
     }
@@ -127,7 +130,18 @@ impl CacheAllocation for Resctrl {
     }
 
     fn capabilities(&self) -> Result<Capabilities, RdtError> {
-        info::read(&self.root, &self.files, &self.options)
+        let capabilities = info::read(&self.root, &self.files, &self.options)?;
+        // Changes go by the first ones.
+        let _ = self.known.set(capabilities.clone());
+        Ok(capabilities)
+    }
+
+    fn class(&self, name: &str) -> Result<Option<Class>, RdtError> {
+        match self.existing(name) {
+            Ok(_) => group::read(&self.files, name).map(Some),
+            Err(RdtError::NoClass { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn classes(&self) -> Result<Vec<Class>, RdtError> {
@@ -210,11 +224,18 @@ impl CacheAllocation for Resctrl {
     }
 
     fn read(&self, whom: &Monitored) -> Result<Vec<EventReading>, RdtError> {
+        let mut open = self.open.borrow_mut();
+        if let Some(readings) = open.as_ref().and_then(|open| open.again(whom)) {
+            return Ok(readings);
+        }
         let dir = match whom {
             Monitored::Class(class) => self.existing(class)?,
             Monitored::Group { class, name } => self.monitor_dir(class, name)?,
         };
-        monitor::read(&self.files, &dir, &self.monitored()?.events)
+        let events = &self.monitored()?.events;
+        let readings = monitor::read(&self.files, &dir, events)?;
+        *open = monitor::Open::of(&self.files, whom, &dir, &readings);
+        Ok(readings)
     }
 }
 

@@ -2,11 +2,14 @@
 //!
 //! Source: `Documentation/filesystems/resctrl.rst`, "mon_data"; `rdtgroup_mondata_show`, fs/resctrl/ctrlmondata.c.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
+
 use waytrace_model::cache::CacheId;
 use waytrace_model::cache_report::Monitoring;
 
 use super::files::Files;
-use crate::rdt::{EventReading, RdtError, Reading};
+use crate::rdt::{EventReading, Monitored, RdtError, Reading};
 
 /// All events of all caches of a group. Parts of a cache (`mon_sub_L3_*`) are in its sum.
 pub fn read(files: &Files, dir: &str, events: &[String]) -> Result<Vec<EventReading>, RdtError> {
@@ -29,6 +32,40 @@ pub fn read(files: &Files, dir: &str, events: &[String]) -> Result<Vec<EventRead
         }
     }
     Ok(readings)
+}
+
+/// Files of a group's monitors that are open.
+#[derive(Debug)]
+pub struct Open {
+    whom: Monitored,
+    files: Vec<(EventReading, File)>,
+}
+
+impl Open {
+    /// Those that were just read; `None` where one cannot be opened.
+    pub fn of(files: &Files, whom: &Monitored, dir: &str, readings: &[EventReading]) -> Option<Self> {
+        let open = |reading: &EventReading| {
+            let rel = format!("{dir}mon_data/mon_L3_{:02}/{}", reading.cache_id.0, reading.event);
+            Some((reading.clone(), File::open(files.path(&rel)).ok()?))
+        };
+        Some(Self { whom: whom.clone(), files: readings.iter().map(open).collect::<Option<_>>()? })
+    }
+
+    /// Reads them again, if they are the ones asked for. `None`: they are not, or the group has gone.
+    pub fn again(&self, whom: &Monitored) -> Option<Vec<EventReading>> {
+        let again = |(reading, file): &(EventReading, File)| {
+            let mut text = [0; 64];
+            let now = match file.read_at(&mut text, 0) {
+                Ok(length) => parse(std::str::from_utf8(text.get(..length)?).ok()?),
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EIO | libc::EINVAL)) => {
+                    Reading::Error
+                }
+                Err(_) => return None,
+            };
+            Some(EventReading { reading: now, ..reading.clone() })
+        };
+        if self.whom == *whom { self.files.iter().map(again).collect() } else { None }
+    }
 }
 
 /// Gives a new group the counters it lacks, in the mode in which they are assigned to groups (AMD's ABMC) and not with

@@ -1,46 +1,63 @@
 //! Counters of a simulated host: `counters/TID/group` holds what a thread has counted, a name and a value a line.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 
 use waytrace_hw::Root;
-use waytrace_hw::rdt::{RdtError, threads_of_process};
+use waytrace_hw::rdt::threads_of_process;
 
 use super::{Counters, Counts, Reading};
 use crate::SweepError;
 
-/// Counters of a process below a root.
+/// Counters of a process below a root: its threads' files, which stay open.
 #[derive(Debug)]
 pub struct FileCounters {
     root: Root,
     pid: u32,
+    files: BTreeMap<u32, File>,
 }
 
 impl FileCounters {
     /// Those of a process; whether there are any shows when they are read.
     pub fn new(root: Root, pid: u32) -> Self {
-        Self { root, pid }
+        let mut counters = Self { root, pid, files: BTreeMap::new() };
+        counters.follow();
+        counters
     }
 }
 
 impl Counters for FileCounters {
-    fn read(&mut self) -> Result<Reading, SweepError> {
-        let tids = match threads_of_process(&self.root, self.pid) {
-            Ok(tids) => tids,
-            Err(RdtError::NoTask { .. }) => return Ok(Reading::new()),
-            Err(error) => return Err(error.into()),
-        };
-        let mut reading = Reading::new();
-        for tid in tids {
-            let file = format!("counters/{tid}/group");
-            match self.root.read(&file) {
-                Ok(text) => {
-                    reading.insert(tid, parse(&text));
-                }
-                // The thread has ended since it was listed.
-                Err(error) if is_gone(&error) => {}
-                Err(source) => return Err(SweepError::Counting { what: file, reason: source.to_string() }),
+    fn follow(&mut self) {
+        for tid in threads_of_process(&self.root, self.pid).unwrap_or_default() {
+            if let Entry::Vacant(place) = self.files.entry(tid)
+                && let Ok(file) = File::open(self.root.path(&format!("counters/{tid}/group")))
+            {
+                place.insert(file);
             }
         }
+    }
+
+    fn read(&mut self) -> Result<Reading, SweepError> {
+        let mut reading = Reading::new();
+        for (tid, file) in &self.files {
+            let mut text = [0; 512];
+            match file.read_at(&mut text, 0) {
+                Ok(length) => {
+                    let text = String::from_utf8_lossy(text.get(..length).unwrap_or_default());
+                    reading.insert(*tid, parse(&text));
+                }
+                // The thread has ended.
+                Err(error) if is_gone(&error) => {}
+                Err(source) => {
+                    let what = format!("thread {tid}");
+                    return Err(SweepError::Counting { what, reason: source.to_string() });
+                }
+            }
+        }
+        self.files.retain(|tid, _| reading.contains_key(tid));
         Ok(reading)
     }
 }

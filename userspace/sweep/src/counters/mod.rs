@@ -32,6 +32,9 @@ pub type Reading = BTreeMap<u32, Counts>;
 
 /// Counters of a process's threads, those born meanwhile as well.
 pub trait Counters {
+    /// Takes note of threads that were born since, where they are not counted by themselves.
+    fn follow(&mut self) {}
+
     /// Reads all. A thread that has ended may be missing; with none left, the process has ended.
     ///
     /// # Errors

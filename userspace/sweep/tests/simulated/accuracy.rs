@@ -140,7 +140,7 @@ fn waits(spec: &HostSpec, samples: &[Sample], began_ns: u64, point: &SweepPoint)
     let window = began_ns + point.at_ns;
     let set = window - point.settle_ns;
     let at = |from, to| samples.iter().filter(move |sample| (from..=to).contains(&sample.at_ns));
-    let stays = at(window, window + point.window_ns).last().map_or(0, |sample| sample.occupancy_bytes);
+    let stays = at(window, window + point.window_ns).next_back().map_or(0, |sample| sample.occupancy_bytes);
     let most = AT_REST * (spec.l3.way_bytes() * u64::from(point.ways)) as f64;
     let is_off =
         |sample: &&Sample| sample.outside_bytes > 0 || sample.occupancy_bytes.abs_diff(stays) as f64 > most;
