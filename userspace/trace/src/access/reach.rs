@@ -21,7 +21,7 @@ const FAILED: f64 = 0.75;
 /// After a check has failed, so many must agree.
 const CHECKS_AFTER_FAILURE: u32 = 48;
 /// What walks may take of a CPU's time at rates that a budget sets.
-const CPU_SHARE: f64 = 0.01;
+const CPU_SHARE: f64 = 0.0075;
 /// What a walk may take on the average at any rate, 25 us a sample: half of it goes into caches that are cold after each sleep.
 const CHEAP_NS: f64 = 100_000.0;
 /// The reach is not shortened below this for what walks take: of shorter loops each access should have its chance.
