@@ -5,6 +5,7 @@
 mod access;
 mod features;
 mod monitor;
+mod reach;
 mod registers;
 mod state;
 pub mod tsc;

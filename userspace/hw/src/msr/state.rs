@@ -7,11 +7,11 @@ use waytrace_model::cache_report::{
 };
 
 use super::access::MsrAccess;
-use super::features::{self, CatFeature, CmtFeature, Features, MbaFeature, MbaScale};
+use super::features::{self, CatFeature, Features, MbaFeature, MbaScale};
 use super::registers::{self, L2_QOS_CFG, L3_QOS_CFG, PQR_ASSOC, RMID_BITS};
 use crate::Root;
 use crate::rdt::{DEFAULT_CLASS, RdtError, Setting};
-use crate::topology::{cpus_online, parse_list};
+use crate::topology::cpus_online;
 use crate::topology_cache::{Cache, caches};
 
 /// The limit of a class without one, on all of AMD's CPUs so far (`MAX_MBA_BW_AMD`).
@@ -21,8 +21,8 @@ const AMD_UNLIMITED: u32 = 2048;
 pub struct State {
     pub access: Box<dyn MsrAccess>,
     pub features: Features,
-    root: Root,
-    caches: Vec<Cache>,
+    pub(super) root: Root,
+    pub(super) caches: Vec<Cache>,
     /// Levels whose masks are pairs for data and code.
     cdp: Vec<u32>,
 }
@@ -49,77 +49,6 @@ impl State {
             state.features.cmt = None;
         }
         Ok(state)
-    }
-
-    /// What can be monitored.
-    ///
-    /// # Errors
-    /// Nothing can, and why.
-    pub fn cmt(&self) -> Result<CmtFeature, RdtError> {
-        self.features.cmt.ok_or_else(|| RdtError::Unavailable {
-            reason: if self.is_snc() {
-                "no monitoring by registers while the L3 is divided (sub-NUMA clustering), for each part counts alone; use \
-                 `--interface resctrl`, Linux 6.11 or newer"
-            } else {
-                "this CPU has no cache monitoring (CPUID 0xF)"
-            }
-            .to_owned(),
-        })
-    }
-
-    /// CPUs online now.
-    pub fn cpus(&self) -> Result<Vec<u32>, RdtError> {
-        Ok(cpus_online(&self.root)?)
-    }
-
-    /// Whether a register could not be used because its CPU has gone offline since it was listed.
-    fn went_offline(&self, cpu: u32, error: &RdtError) -> bool {
-        let RdtError::Msr { source, .. } = error else { return false };
-        let is_missing = matches!(source.raw_os_error(), Some(libc::ENXIO | libc::ENODEV | libc::ENOENT));
-        is_missing && self.cpus().is_ok_and(|online| !online.contains(&cpu))
-    }
-
-    /// A register of every CPU online.
-    pub fn of_cpus(&self, register: u32) -> Result<Vec<(u32, u64)>, RdtError> {
-        let mut values = Vec::new();
-        for cpu in self.cpus()? {
-            match self.access.read(cpu, register) {
-                Ok(value) => values.push((cpu, value)),
-                Err(error) if self.went_offline(cpu, &error) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(values)
-    }
-
-    /// Caches of a level.
-    pub fn domains(&self, level: u32) -> impl Iterator<Item = &Cache> {
-        self.caches.iter().filter(move |cache| cache.level == level)
-    }
-
-    /// What `act` gives on one of a cache's CPUs, which all have the cache's registers; `None` where none of them is online.
-    pub fn on<T>(
-        &self,
-        cache: &Cache,
-        act: impl Fn(u32) -> Result<T, RdtError>,
-    ) -> Result<Option<T>, RdtError> {
-        for cpu in &cache.cpus {
-            match act(*cpu) {
-                Err(error) if self.went_offline(*cpu, &error) => {}
-                result => return result.map(Some),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whether the L3 is divided into nodes (SNC), each of which counts its part alone under RMIDs of its own
-    /// (`snc_get_config`, arch/x86/kernel/cpu/resctrl/monitor.c).
-    pub fn is_snc(&self) -> bool {
-        let node = self.root.read("sys/devices/system/node/node0/cpulist").ok();
-        let node = node.and_then(|list| parse_list(&list).ok()).unwrap_or_default();
-        let shared = |cache: &&Cache| node.first().is_some_and(|cpu| cache.cpus.contains(cpu));
-        let l3 = self.domains(3).find(shared);
-        self.features.is_intel && l3.is_some_and(|cache| cache.cpus.iter().any(|cpu| !node.contains(cpu)))
     }
 
     fn classes_of(&self, cat: &CatFeature) -> u32 {
