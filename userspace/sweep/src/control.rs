@@ -136,7 +136,7 @@ impl Control {
         self.target_cpus = cpus.to_vec();
         self.set_target(mask)?;
         match self.interface() {
-            Interface::Resctrl => self.follow(target),
+            Interface::Resctrl => self.follow(target).map(|_| ()),
             Interface::Msr => Ok(()),
         }
     }
@@ -313,20 +313,22 @@ impl Control {
         old.map(|class| self.of_swept(class)).unwrap_or_default()
     }
 
-    /// Puts threads that are new into the target's class; most were born there.
+    /// Puts threads that are new into the target's class; most were born there. Whether there were any.
     ///
     /// # Errors
     /// The kernel refuses; a thread that has ended is none.
-    pub fn follow(&mut self, target: &Target) -> Result<(), SweepError> {
-        let Some(class) = self.target.as_ref().map(|own| own.class.clone()) else { return Ok(()) };
+    pub fn follow(&mut self, target: &Target) -> Result<bool, SweepError> {
+        let Some(class) = self.target.as_ref().map(|own| own.class.clone()) else { return Ok(false) };
         if self.interface() != Interface::Resctrl {
-            return Ok(());
+            // Their CPUs have the class already.
+            return Ok(true);
         }
+        let known = self.threads.len();
         loop {
             let new: Vec<u32> =
                 target.threads().into_iter().filter(|tid| !self.threads.contains(tid)).collect();
             if new.is_empty() {
-                return Ok(());
+                return Ok(self.threads.len() > known);
             }
             let classes = self.allocation.classes()?;
             for (from, monitor, tids) in homes(&classes, &class, &new) {

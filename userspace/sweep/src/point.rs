@@ -139,8 +139,8 @@ impl Running<'_> {
 
     /// Threads that are new get the class, and are counted.
     fn follow(&mut self) -> Result<(), Stop> {
-        self.sweep.control.follow(&self.sweep.target)?;
-        if let Some(counters) = &mut self.sweep.counters {
+        let are_new = self.sweep.control.follow(&self.sweep.target)?;
+        if let Some(counters) = self.sweep.counters.as_mut().filter(|_| are_new) {
             counters.follow();
         }
         Ok(())

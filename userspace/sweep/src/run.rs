@@ -162,6 +162,9 @@ impl Sweep {
     fn begin(&mut self, began_ns: u64) -> Result<Running<'_>, Stop> {
         let all = self.positions.mask(self.positions.most()).unwrap_or(self.header.cache.full_mask);
         self.control.take_target(&self.target, &self.cpus, all)?;
+        if let Some(counters) = &mut self.counters {
+            counters.follow();
+        }
         let mut corunners = Vec::new();
         for order in &self.orders {
             corunners.push(Player { corunner: self.corunners.start(order)?, misses: None });

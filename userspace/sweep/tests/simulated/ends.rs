@@ -4,7 +4,8 @@ use waytrace_model::cache_report::{Class, Interface};
 use waytrace_model::sweep::EndReason;
 use waytrace_simhost::faults::{Effect, Fault, Operation};
 use waytrace_simhost::hosts;
-use waytrace_simhost::model::program::Program;
+use waytrace_simhost::model::program::{Program, Workload};
+use waytrace_simhost::model::task::TaskSpec;
 
 use crate::host::{Fixture, PID, Swept, mount, request};
 
@@ -137,6 +138,30 @@ fn a_class_the_target_was_in_has_it_again() {
     assert_eq!((swept.end.reason, swept.header.plan.ways), (EndReason::Completed, vec![3, 6, 12]));
     let web = classes(&host).into_iter().find(|class| class.name == "web").unwrap();
     assert_eq!(web.tasks, [PID]);
+}
+
+#[test]
+fn threads_born_meanwhile_are_swept_too() {
+    let Some(host) = mount(&hosts::twelve(), &random(), Interface::Resctrl) else { return };
+    let mut is_born = false;
+    let swept = ends(&host, |host| {
+        host.sweep_until(&request(), |mounted, now| {
+            if now > 1_500_000_000 && !is_born {
+                is_born = true;
+                let mut host = mounted.host();
+                let workload = Workload::of(Program::Stream);
+                host.start(TaskSpec { tgid: PID, tid: PID + 1, cpu: 2, workload });
+                // As if its maker had not been in the class yet.
+                let task = host.machine.tasks.get_mut(&(PID + 1)).unwrap();
+                (task.closid, task.rmid) = (0, 0);
+            }
+            true
+        })
+    });
+    assert_eq!(swept.end.reason, EndReason::Completed, "{:?}", swept.end);
+    let tids: Vec<u32> = swept.points.last().unwrap().threads.iter().map(|thread| thread.tid).collect();
+    assert_eq!(tids, [PID, PID + 1]);
+    assert!(!swept.points.iter().any(|point| point.disturbed));
 }
 
 #[test]
