@@ -36,7 +36,7 @@ pub struct Order {
     pub bytes: u64,
     /// Bytes it walks page by page before it goes on to others: those of the ways it fills at once.
     pub window_bytes: u64,
-    /// Ways it fills at once.
+    /// Times it fills each set before it goes on.
     pub rounds: u32,
     /// Bytes it keeps busy between.
     pub hold_bytes: u64,

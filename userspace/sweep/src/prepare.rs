@@ -276,7 +276,7 @@ fn orders(
     plan: &SweepPlan,
     by_cpu: bool,
 ) -> Result<Vec<Order>, SweepError> {
-    let rounds = main.rules.min_ways.max(1);
+    let rounds = crate::press::rounds(main.rules.min_ways);
     let way_bytes = main.way_bytes.unwrap_or(4 << 20);
     let mut orders = Vec::new();
     for cache in main.caches.iter().filter(|cache| swept.ids.contains(&cache.id)) {

@@ -30,6 +30,8 @@ pub struct Press {
     pub corunners: Vec<Player>,
     pub line_bytes: u64,
     pub way_bytes: u64,
+    /// Fills of each set that press a piece out.
+    pub rounds: u32,
     /// Bytes all of them fill in a nanosecond, as learnt; 0: not yet.
     pub rate: f64,
     /// Whether they go on between, as `--pressure` wants it.
@@ -66,7 +68,7 @@ impl Press {
                 self.each(|corunner| corunner.press())?;
                 is_begun = true;
             }
-            let bytes = self.way_bytes * u64::from(piece.ways()) * u64::from(passes);
+            let bytes = self.way_bytes * u64::from(self.rounds) * u64::from(passes);
             if !self.fill(control, (bytes as f64 * EXCESS) as u64, pace, until_ns)? {
                 is_done = false;
                 break;
@@ -162,6 +164,12 @@ impl Press {
             _ => Err(none().into()),
         }
     }
+}
+
+/// Fills of each set that press out what is in a piece of so many ways: one for each, and, where there are several, one more, for a
+/// line the target has just used stays once, and another of the co-runner's goes.
+pub fn rounds(ways: u32) -> u32 {
+    if ways <= 1 { 1 } else { ways + 1 }
 }
 
 /// Ways for what is in no class while the target has `mask`: those it has not, or, where these are too few, the smallest mask

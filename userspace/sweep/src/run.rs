@@ -188,6 +188,7 @@ impl Sweep {
             corunners,
             line_bytes: self.line_bytes,
             way_bytes: self.header.cache.way_bytes.unwrap_or(0),
+            rounds: self.orders.first().map_or(1, |order| order.rounds),
             rate: 0.0,
             holds: self.header.plan.pressure_bytes.is_some(),
         };

@@ -95,8 +95,9 @@ fn figures(
     let (miss_errors, ipc_errors): (Vec<f64>, Vec<f64>) = errors.unzip();
     let (covered, bands) = coverage(&swept, true_of);
     let waits: Vec<(f64, f64)> = match program {
-        // A phase is no rest, and what is waited for is its mean.
+        // A phase is no rest, and what is waited for is its mean; without monitors all have the one RMID there is.
         Program::Phases { .. } => Vec::new(),
+        _ if spec.monitoring.is_none() => Vec::new(),
         _ => swept.points.iter().map(|point| waits(spec, &samples, began_ns, point)).collect(),
     };
     Some(serde_json::json!({
