@@ -19,6 +19,7 @@ mod cli_cache;
 mod cli_cache_hosts;
 mod cli_cache_trouble;
 mod cli_cache_watch;
+mod cli_curves;
 mod cli_doctor;
 mod cli_events;
 mod cli_events_analysis;
