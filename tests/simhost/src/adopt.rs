@@ -68,7 +68,6 @@ pub fn state(pid: u32) -> Option<State> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::host::Host;
     use crate::hosts;
 

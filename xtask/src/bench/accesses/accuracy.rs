@@ -55,8 +55,9 @@ const SUBJECTS: [Subject; 28] = [
     Subject { name: "gzip", program: Program::Gzip },
 ];
 
-/// Enough samples that chance is a fraction of what is asked: 10,000 in 10 s, so a half is known to +-1 point.
-const RATE_HZ: &str = "1000";
+/// Enough walks that chance is a fraction of what is asked: 10,000 in 10 s, so a half is known to +-1 point. Samples of one walk may be
+/// alike.
+const RATE_HZ: &str = "4000";
 
 /// A run, and for a known program how far it is off.
 struct Measured {
