@@ -1,11 +1,10 @@
 //! `waytrace cache sweep`: how a process fares with fewer and fewer ways of the last-level cache.
 //!
-//! Everything about the sweep itself is in `waytrace-sweep`. Here are its options, its clock ([`pace`]), where its points go
-//! ([`keep`]), and what is said in the end ([`output`]).
+//! Everything about the sweep itself is in `waytrace-sweep`. Here are its options, its clock ([`pace`]), and where its points go
+//! ([`keep`]). In the end it is shown as `show` does.
 
 pub mod corun;
 mod keep;
-mod output;
 mod pace;
 
 use std::process::ExitCode;
@@ -19,6 +18,7 @@ use waytrace_store::Store;
 use waytrace_sweep::corunner::Processes;
 use waytrace_sweep::{Parts, Request, Sweep};
 
+use super::super::curves;
 use super::super::exit::INCOMPLETE;
 use super::super::output::{plain, say};
 use super::super::{Outcome, StoreArgs};
@@ -104,8 +104,7 @@ pub fn run(args: &Args, host: &Host) -> Outcome {
     let end = sweep.run(&mut clock, &mut keep, Some(&exe));
     let kept = keep.end(&end);
     told(&end);
-    let stored = store.sweep_by_id(keep.id())?;
-    output::print(&stored, args.json)?;
+    curves::show(&curves::report(&store, keep.id())?, args.json)?;
     kept?;
     let is_whole = match end.reason {
         EndReason::Completed => true,
