@@ -29,6 +29,13 @@ const OWN_NS: f64 = 160_000.0;
 /// Nor for more than this: they would tell nothing more.
 const MOST_PAID_HZ: f64 = 1_000.0;
 
+/// What walks may take of a CPU's time at rates that a budget sets.
+const CPU_SHARE: f64 = 0.0075;
+/// What a walk may take on the average at any such rate: half of it goes into caches that are cold after each sleep.
+const CHEAP_NS: f64 = 100_000.0;
+/// The same at a rate that was asked for, which is paid for beside the budget: twice the reach for half as much again.
+const PAID_NS: f64 = 200_000.0;
+
 /// How often to sample.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Rate {
@@ -51,6 +58,15 @@ impl Rate {
 }
 
 impl Rate {
+    /// What a walk may take of waytrace's own time on the average, where so many are made a second.
+    pub fn walk_ns(self, walks_hz: f64) -> f64 {
+        let cheap = match self {
+            Self::Budget(_) => CHEAP_NS,
+            Self::Hz(_) => PAID_NS,
+        };
+        (CPU_SHARE * 1e9 / walks_hz.max(1.0)).max(cheap)
+    }
+
     /// How many times rarer than at first to sample, given what a tick has turned out to cost. A rate that was asked for
     /// stays.
     pub fn thinning(self, first_hz: f64, tick_ns: f64) -> u32 {
@@ -153,6 +169,11 @@ mod tests {
         assert_eq!(Rate::Hz(0.1).walks_hz(33_000.0), 0.25);
         assert_eq!(Rate::Hz(1_000.0).walks_hz(33_000.0), 250.0);
         assert_eq!(period_ns(4_000.0), 250_000);
+        assert_eq!(Rate::Budget(1.0).walk_ns(50.0), 150_000.0);
+        assert_eq!(
+            [Rate::Budget(1.0), Rate::Hz(4_000.0)].map(|rate| rate.walk_ns(1_000.0)),
+            [CHEAP_NS, PAID_NS]
+        );
         // At 500 Hz a tick of 20 us is 1 %.
         let thinning = |tick_ns| Rate::Budget(1.0).thinning(500.0, tick_ns);
         assert_eq!([5_000.0, 22_000.0, 23_000.0, 40_000.0, 60_000.0].map(thinning), [1, 1, 2, 2, 3]);

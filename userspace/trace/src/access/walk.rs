@@ -69,7 +69,8 @@ impl Walk {
         targets: Targets<'_>,
         start_ns: u64,
     ) -> Result<Self, Error> {
-        let worker = Worker::start(kernel, targets.tgids, pace.first_hz, start_ns)?;
+        let walk_ns = pace.rate.walk_ns(pace.first_hz);
+        let worker = Worker::start(kernel, targets.tgids, pace.first_hz, walk_ns, start_ns)?;
         let before = kernel.access_ticks()?;
         let events = start_events(kernel, pace.first_hz, targets)?;
         Ok(Self { events, worker, pace, before, looked: (before, 0), weighted: 0, paced: before })

@@ -82,11 +82,17 @@ pub struct Walked {
 }
 
 impl Worker {
-    /// Starts it, for so many walks a second. Times are counted from `start_ns`; captures from before it are dropped.
+    /// Starts it, for so many walks a second, of which each may take `walk_ns` on the average. Times are counted from `start_ns`; captures from before it are dropped.
     ///
     /// # Errors
     /// When the kernel part lacks something, or no thread can be started.
-    pub fn start(kernel: &mut Kernel, tgids: &[u32], walks_hz: f64, start_ns: u64) -> Result<Self, Error> {
+    pub fn start(
+        kernel: &mut Kernel,
+        tgids: &[u32],
+        walks_hz: f64,
+        walk_ns: f64,
+        start_ns: u64,
+    ) -> Result<Self, Error> {
         let ring = kernel.take_access_ring()?;
         let wake = sys::event_fd().map_err(Error::syscall("making an event descriptor"))?;
         let theirs = wake.try_clone().map_err(Error::syscall("duplicating an event descriptor"))?;
@@ -101,7 +107,7 @@ impl Worker {
             hot: HashMap::new(),
             hot_lines: kernel.take_access_hot()?,
             random: Random::default(),
-            reach: Reach::new(walks_hz),
+            reach: Reach::new(walk_ns),
             checks: Checks::new(kernel)?,
             beside: Beside::default(),
             path: Vec::new(),
