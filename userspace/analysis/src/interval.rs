@@ -4,20 +4,29 @@
 /// Standard normal quantile of a two-sided 95 % interval.
 const Z: f64 = 1.959_964;
 
-/// How many samples there are, and how many of equal weight they are worth: (Σw)² / Σw² (Kish, "Survey Sampling", 1965).
+/// How many samples there are, and how many of equal weight they are worth: (Σw)² / Σw² (Kish, "Survey Sampling", 1965). Samples
+/// taken at once are one with the weight of all: they may be alike, and are where memory is used in long phases.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SampleSize {
     samples: u64,
     weights: f64,
     squares: f64,
+    /// By whom and when the last one was taken, and the weight of all taken with it.
+    last: Option<(u32, u64)>,
+    at_once: f64,
 }
 
 impl SampleSize {
-    pub(crate) fn add(&mut self, weight: u64) {
+    /// Adds a sample taken by a thread at a time; those taken at once follow each other.
+    pub(crate) fn add(&mut self, weight: u64, taken: (u32, u64)) {
         let weight = weight as f64;
+        if self.last.replace(taken) != Some(taken) {
+            self.at_once = 0.0;
+        }
         self.samples += 1;
         self.weights += weight;
-        self.squares += weight * weight;
+        self.squares += weight * (weight + 2.0 * self.at_once);
+        self.at_once += weight;
     }
 
     pub(crate) fn samples(self) -> u64 {
@@ -45,7 +54,7 @@ mod tests {
 
     fn of(weights: &[u64]) -> SampleSize {
         let mut size = SampleSize::default();
-        weights.iter().for_each(|weight| size.add(*weight));
+        (0..).zip(weights).for_each(|(at_ns, weight)| size.add(*weight, (1, at_ns)));
         size
     }
 
@@ -66,6 +75,12 @@ mod tests {
     fn equal_weights_change_nothing_and_unequal_ones_widen() {
         assert!((of(&[1000; 10]).half_width(0.3) - of(&[1; 10]).half_width(0.3)).abs() < 1e-12);
         assert!((of(&[3, 3, 0]).effective() - 2.0).abs() < 1e-12, "what weighs nothing says nothing");
+        let mut twins = SampleSize::default();
+        (0..10).for_each(|n| twins.add(7, (n % 2, u64::from(n / 4))));
+        assert!((twins.effective() - 10.0).abs() < 1e-12, "two threads in turns");
+        let mut fours = SampleSize::default();
+        (0..40).for_each(|n| fours.add(7, (1, n / 4)));
+        assert!((fours.effective() - 10.0).abs() < 1e-12 && fours.samples() == 40);
         assert!(of(&[1, 1, 1, 97]).half_width(0.3) > of(&[1; 4]).half_width(0.3));
     }
 }

@@ -3,6 +3,7 @@
 use waytrace_model::access::{Access, AccessKind};
 use waytrace_model::access_report::WorkingSet;
 
+use super::moments::Moments;
 use super::sharing::REPEATED;
 use super::spaces::Spaces;
 use super::sums::Sums;
@@ -14,8 +15,8 @@ pub(super) const LINE_BYTES: u64 = 64;
 pub(super) const WORD_BYTES: u64 = 8;
 /// Lines of a page of 4 KiB.
 pub(super) const LINES_PER_PAGE: u64 = 64;
-/// Samples below which no two threads can each have [`REPEATED`].
-const LEAST_SHARED: u32 = 2 * REPEATED;
+/// Moments below which no two threads can each have [`REPEATED`].
+const LEAST_SHARED: usize = 2 * REPEATED;
 
 /// A line of a mapping, by its address over [`LINE_BYTES`].
 pub(super) type Place = (Option<u32>, u64);
@@ -33,8 +34,9 @@ pub(super) struct Key {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Use {
     pub(super) sums: Sums,
-    pub(super) load_samples: u32,
-    pub(super) store_samples: u32,
+    pub(super) samples: u32,
+    pub(super) moments: Moments,
+    pub(super) store_moments: Moments,
     pub(super) first_ns: u64,
     pub(super) last_ns: u64,
 }
@@ -79,7 +81,7 @@ impl Lines {
             .0
             .iter()
             .map(|(key, made)| {
-                (spaces.process(key.place.0), key.place.1, key.place.0, key.tid, made.samples())
+                (spaces.process(key.place.0), key.place.1, key.place.0, key.tid, made.moments.count())
             })
             .collect();
         uses.sort_unstable();
@@ -96,8 +98,8 @@ impl Lines {
                 of_region.lines += 1;
                 of_region.pages += u64::from(last_pages.insert(region, page) != Some(page));
             }
-            let samples = of_place.iter().fold(0_u32, |sum, one| sum.saturating_add(one.4));
-            if samples >= LEAST_SHARED && of_place.iter().any(|one| one.3 != tid) {
+            let moments: usize = of_place.iter().map(|one| one.4).sum();
+            if moments >= LEAST_SHARED && of_place.iter().any(|one| one.3 != tid) {
                 seen.shared.insert((region, line));
             }
         }
@@ -107,21 +109,24 @@ impl Lines {
 
 impl Use {
     fn none_at(at_ns: u64) -> Self {
-        Self { sums: Sums::default(), load_samples: 0, store_samples: 0, first_ns: at_ns, last_ns: at_ns }
+        Self {
+            sums: Sums::default(),
+            samples: 0,
+            moments: Moments::default(),
+            store_moments: Moments::default(),
+            first_ns: at_ns,
+            last_ns: at_ns,
+        }
     }
 
     fn add(&mut self, access: &Access) {
         self.sums.add(access);
-        let samples = match access.kind {
-            AccessKind::Load => &mut self.load_samples,
-            AccessKind::Store => &mut self.store_samples,
-        };
-        *samples = samples.saturating_add(1);
+        self.samples = self.samples.saturating_add(1);
+        self.moments.add(access.at_ns);
+        if access.kind == AccessKind::Store {
+            self.store_moments.add(access.at_ns);
+        }
         self.first_ns = self.first_ns.min(access.at_ns);
         self.last_ns = self.last_ns.max(access.at_ns);
-    }
-
-    pub(super) fn samples(&self) -> u32 {
-        self.load_samples.saturating_add(self.store_samples)
     }
 }

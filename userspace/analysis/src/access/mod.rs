@@ -7,6 +7,7 @@
 mod functions;
 mod heat;
 mod lines;
+mod moments;
 mod nodes;
 mod regions;
 mod sharing;
@@ -53,7 +54,7 @@ impl Summary {
     /// Counts one sample.
     pub fn add(&mut self, access: &Access) {
         self.all.add(access);
-        self.size.add(access.weight);
+        self.size.add(access.weight, (access.tid, access.at_ns));
         self.lines.add(access);
         self.regions.add(access);
         self.by_cpu.add(access);

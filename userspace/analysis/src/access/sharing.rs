@@ -1,7 +1,7 @@
 //! False sharing: threads that use different words of one cache line, at least one of them writing.
 //!
-//! A suspect is a line with two threads of which each uses words the other does not, [`REPEATED`] samples or more on
-//! either side in these words, as many stores on one of them, and at overlapping times. A word both use is true sharing: it
+//! A suspect is a line with two threads of which each uses words the other does not, at [`REPEATED`] moments or more on
+//! either side, one of them storing at as many, and at overlapping times. Samples of one walk are one moment. A word both use is true sharing: it
 //! has to move between their caches wherever it lies. So lines that one thread hands on to another by freeing and
 //! allocating are none, nor are locks, nor what was met once by chance.
 
@@ -13,14 +13,15 @@ use waytrace_model::access_report::{SharedLine, SharedWord};
 use waytrace_model::allocation::Site;
 
 use super::lines::{Key, LINE_BYTES, Lines, Place, Use, WORD_BYTES};
+use super::moments::Moments;
 use super::sites::Sites;
 use super::sums::Sums;
 use super::table::{Table, TableSet};
 
-/// Samples that make a use a repeated one: four is the smallest count whose exact 95 % Poisson interval (Garwood,
+/// Moments that make a use a repeated one: four is the smallest count whose exact 95 % Poisson interval (Garwood,
 /// Biometrika 28, 1936) lies above one. And where two threads use a line at random times all along, the times of four
-/// samples each overlap in 34 of 35 cases.
-pub const REPEATED: u32 = 4;
+/// each overlap in 34 of 35 cases.
+pub const REPEATED: usize = 4;
 
 /// Lines reported.
 pub const MOST_LINES: usize = 50;
@@ -34,8 +35,8 @@ type Thread = (u32, Vec<(u8, Use)>);
 /// What a thread does in words another does not use.
 #[derive(Default)]
 struct Own {
-    samples: u32,
-    store_samples: u32,
+    moments: Moments,
+    store_moments: Moments,
     times: Option<(u64, u64)>,
 }
 
@@ -86,7 +87,7 @@ fn by_place(lines: &Lines, shared: &TableSet<Place>) -> Table<Place, Vec<Thread>
         .map(|(place, threads)| {
             let mut threads: Vec<Thread> = threads.into_iter().collect();
             threads.sort_by_key(|(_, uses)| {
-                Reverse(uses.iter().map(|(_, made)| u64::from(made.samples())).sum::<u64>())
+                Reverse(uses.iter().map(|(_, made)| u64::from(made.samples)).sum::<u64>())
             });
             (place, threads)
         })
@@ -98,9 +99,9 @@ fn is_falsely_shared(threads: &[Thread]) -> bool {
     compared.iter().enumerate().any(|(at, (_, one))| {
         compared.iter().skip(at + 1).any(|(_, other)| {
             let (mine, theirs) = (own(one, other), own(other, one));
-            mine.samples >= REPEATED
-                && theirs.samples >= REPEATED
-                && mine.store_samples.max(theirs.store_samples) >= REPEATED
+            mine.moments.count() >= REPEATED
+                && theirs.moments.count() >= REPEATED
+                && mine.store_moments.count().max(theirs.store_moments.count()) >= REPEATED
                 && overlap(mine.times, theirs.times)
         })
     })
@@ -111,8 +112,8 @@ fn own(one: &[(u8, Use)], other: &[(u8, Use)]) -> Own {
     let others = other.iter().fold(0, |all, (words, _)| all | words);
     let mut own = Own::default();
     for (_, made) in one.iter().filter(|(words, _)| words & others == 0) {
-        own.samples = own.samples.saturating_add(made.samples());
-        own.store_samples = own.store_samples.saturating_add(made.store_samples);
+        own.moments.merge(made.moments);
+        own.store_moments.merge(made.store_moments);
         let (first, last) = own.times.unwrap_or((made.first_ns, made.last_ns));
         own.times = Some((first.min(made.first_ns), last.max(made.last_ns)));
     }

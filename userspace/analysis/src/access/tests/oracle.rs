@@ -67,10 +67,12 @@ proptest! {
         }
     }
 
+    /// But for those taken at once, which follow each other.
     #[test]
     fn the_order_of_samples_and_sites_does_not_matter(
         (accesses, shuffled) in prop::collection::vec(any_access(), 0..100)
-            .prop_flat_map(|accesses| (Just(accesses.clone()), Just(accesses).prop_shuffle())),
+            .prop_map(|accesses| (0..).zip(accesses).map(|(at_ns, access)| Access { at_ns, ..access }).collect())
+            .prop_flat_map(|accesses: Vec<Access>| (Just(accesses.clone()), Just(accesses).prop_shuffle())),
     ) {
         let (totals, sites) = known();
         let reversed: Vec<Site> = sites.iter().rev().cloned().collect();

@@ -44,6 +44,9 @@ fn what_looks_alike_and_is_not_is_left_out() {
     assert_eq!(lines(&[writer(), uses(2, 8, Load, 9, 0)]), [], "the line beside it");
     assert_eq!(lines(&[writer(), uses(2, 1, Store, ENOUGH - 1, 0)]), [], "too few on one side");
     assert_eq!(lines(&[writer(), uses(2, 1, Load, 9, 9)]), [], "one after the other: memory given on");
+    let at_once =
+        uses(2, 1, Load, 9, 0).into_iter().map(|access| Access { at_ns: access.at_ns / 4, ..access });
+    assert_eq!(lines(&[writer(), at_once.collect()]), [], "nine samples of three walks");
     let rarely = [uses(1, 0, Load, 9, 0), uses(1, 0, Store, ENOUGH - 1, 0)].concat();
     assert_eq!(lines(&[rarely, uses(2, 1, Load, 9, 0)]), [], "too few writes to tell");
     let other = uses(2, 1, Load, 9, 0).into_iter().map(|access| Access { region: Some(9), ..access });
@@ -133,7 +136,11 @@ fn by_definition(accesses: &[Access]) -> bool {
         let theirs: Vec<u64> = accesses.iter().filter(|a| a.tid == other).map(word).collect();
         accesses.iter().filter(|a| a.tid == tid && !theirs.contains(&word(a))).collect()
     };
-    let stores = |own: &[&Access]| own.iter().filter(|a| a.kind == Store).count();
+    let moments = |own: &[&Access], kinds: &[AccessKind]| {
+        let counted = own.iter().filter(|a| kinds.contains(&a.kind)).map(|a| a.at_ns);
+        counted.collect::<std::collections::BTreeSet<u64>>().len()
+    };
+    let stores = |own: &[&Access]| moments(own, &[Store]);
     let times = |own: &[&Access]| {
         let times: Vec<u64> = own.iter().map(|a| a.at_ns).collect();
         (times.iter().min().copied(), times.iter().max().copied())
@@ -142,7 +149,7 @@ fn by_definition(accesses: &[Access]) -> bool {
         (0..one).any(|other| {
             let (a, b) = (own(one, other), own(other, one));
             let ((first_a, last_a), (first_b, last_b)) = (times(&a), times(&b));
-            a.len().min(b.len()) >= 4
+            moments(&a, &[Load, Store]).min(moments(&b, &[Load, Store])) >= 4
                 && stores(&a).max(stores(&b)) >= 4
                 && first_a <= last_b
                 && first_b <= last_a

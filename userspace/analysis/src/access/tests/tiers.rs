@@ -14,6 +14,7 @@ fn shown(report: &AccessReport) -> Vec<(&str, u64, f64, u64)> {
 fn mappings_move_coldest_per_byte_first() {
     let unknown = Access { region: None, ..load(0) };
     let accesses = [load(HEAP_START), store(STACK_START), load(STACK_START), load(STACK_START), unknown];
+    let accesses = (0..).zip(accesses).map(|(at_ns, access)| Access { at_ns, ..access }).collect::<Vec<_>>();
     let found = report(&accesses, &totals(), &[]);
     assert_eq!(
         shown(&found),
