@@ -109,12 +109,13 @@ fn watch(
     loop {
         loop {
             let left = due.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
+            // Also where there is nothing to wait for: a round may take longer than the interval, again and again.
             signals.wait(left.min(pause));
             if signals.interrupted() {
                 return Ok(true);
+            }
+            if left.is_zero() {
+                break;
             }
             if left > pause {
                 watcher.read()?;
