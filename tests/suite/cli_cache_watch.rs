@@ -249,6 +249,8 @@ fn cpus_go_and_come() {
         let lists = own_groups(&host).into_iter();
         lists.map(|name| host.read(&format!("mon_groups/{name}/cpus_list"))).any(|list| list == "0-1\n")
     });
+    // A round in which the CPU was gone from its beginning is shown.
+    sleep(Duration::from_secs(1));
     running.interrupt();
     let finished = running.finish();
     assert_eq!(finished.code, 0, "{finished:#?}");
