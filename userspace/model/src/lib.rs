@@ -24,6 +24,7 @@ pub mod counter;
 pub mod detail;
 pub mod histogram;
 pub mod measured;
+pub mod monitor;
 pub mod pairing;
 pub mod phase;
 pub mod report;

@@ -7,7 +7,7 @@ use super::tree::{Tree, Violation};
 /// `*` stands for all libraries; nothing may use the binary, the apps, the tests or this program. `trace` uses
 /// `analysis` for the estimators its budgeted collectors need while they run, `store` for what it derives from samples as it
 /// reads them.
-const ARROWS: [(&str, &[&str]); 22] = [
+const ARROWS: [(&str, &[&str]); 23] = [
     ("waytrace-abi", &[]),
     ("waytrace-ebpf", &["waytrace-abi"]),
     ("waytrace-ebpf-toolchain", &[]),
@@ -26,6 +26,18 @@ const ARROWS: [(&str, &[&str]); 22] = [
             "waytrace-image",
             "waytrace-model",
             "waytrace-walk",
+        ],
+    ),
+    (
+        "waytrace-monitor",
+        &[
+            "waytrace-analysis",
+            "waytrace-hw",
+            "waytrace-image",
+            "waytrace-model",
+            "waytrace-report",
+            "waytrace-store",
+            "waytrace-trace",
         ],
     ),
     ("waytrace-store", &["waytrace-analysis", "waytrace-model"]),

@@ -1,0 +1,16 @@
+//! What `monitor` and `top` see of a host, window by window.
+//!
+//! One shape flows everywhere: a [`HostWindow`] leaves the engine once a window and is stored, judged by rules, exported and shown. What was not
+//! measured in a window is absent from [`Values`], and [`TargetWindow::absent`] says why.
+
+mod alert;
+mod metric;
+mod values;
+mod window;
+
+pub use alert::{Alert, AlertEnd, RecordingLink};
+pub use metric::{Fold, Metric, Unit};
+pub use values::Values;
+pub use window::{
+    CollectorShare, HostWindow, OwnCost, ProcessWindow, Region, ShareState, SiteRate, TargetWindow,
+};

@@ -1,0 +1,1 @@
+//! What is measured in a window, and what it may cost.

@@ -1,0 +1,1 @@
+//! Windows on their way to the store.

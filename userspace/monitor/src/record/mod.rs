@@ -1,0 +1,1 @@
+//! Detailed profiles for alerts and requests.
