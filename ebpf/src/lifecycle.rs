@@ -8,8 +8,8 @@ use aya_ebpf::programs::RawTracePointContext;
 use waytrace_abi::counter::TaskNumbers;
 use waytrace_abi::lifecycle::{EXEC, EXIT, FORK, Lifecycle};
 
-use crate::target::{self, TARGETS, Task};
-use crate::{alloc, loss, phases, ring, tasks};
+use crate::target::{self, Task};
+use crate::{alloc, phases, ring, tasks};
 
 /// `sched_process_fork(parent, child)`: threads and processes alike.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -25,27 +25,33 @@ fn forked(ctx: &RawTracePointContext) -> Option<()> {
     let task = Task { tgid: tasks::tgid(child), tid: tasks::tid(child) };
     let is_thread = task.tgid == parent.tgid;
     if !is_thread {
-        if !target::follows_forks() {
-            return None;
-        }
-        if TARGETS.insert(task.tgid, parent.tgid, 0).is_err() {
-            loss::count(waytrace_abi::loss::TARGETS_FULL);
+        if !target::follows_forks() || !target::enter(task.tgid, parent.tgid) {
             return None;
         }
     }
     phases::forget(task.tid);
-    emit(FORK, parent.tgid, ids(task));
+    emit(FORK, parent.tgid, tasks::numbers(child));
     None
 }
 
 /// `sched_process_exec(task, old_pid, bprm)`.
 #[raw_tracepoint(tracepoint = "sched_process_exec")]
 fn task_executed(_ctx: RawTracePointContext) -> i32 {
-    if let Some(task) = target::current() {
+    let task = target::current().or_else(newcomer);
+    if let Some(task) = task {
         alloc::thread::forget(task.tid);
-        emit(EXEC, task.tgid, ids(task));
+        // SAFETY: the helper has no preconditions.
+        emit(EXEC, task.tgid, tasks::numbers(unsafe { bpf_get_current_task() } as *const c_void));
     }
     0
+}
+
+/// The current task, where every process is watched: it is a target from now on, so that also the end of a process that lives
+/// for a moment is told.
+#[inline(always)]
+fn newcomer() -> Option<Task> {
+    let task = target::current_any();
+    (target::watches_everyone() && target::enter(task.tgid, 0)).then_some(task)
 }
 
 /// `sched_process_exit(task)`: runs on the exiting thread.
@@ -58,10 +64,6 @@ fn task_exited(_ctx: RawTracePointContext) -> i32 {
         emit(EXIT, task.tgid, tasks::numbers(unsafe { bpf_get_current_task() } as *const c_void));
     }
     0
-}
-
-fn ids(task: Task) -> TaskNumbers {
-    TaskNumbers { tgid: task.tgid, tid: task.tid, ..TaskNumbers::default() }
 }
 
 #[inline(always)]

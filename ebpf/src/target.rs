@@ -5,11 +5,17 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::HashMap;
 use waytrace_abi::allocation::MAX_TARGETS;
 
+use crate::loss;
 use crate::settings::{constant, setting};
 
 /// 1 if children of targets become targets.
 #[unsafe(no_mangle)]
 static FOLLOW_FORKS: u32 = 0;
+
+/// 1 if every process of the machine is watched: all that execute a program become targets, and the user side says which
+/// stay.
+#[unsafe(no_mangle)]
+static EVERYONE: u32 = 0;
 
 /// Process ids of the targets.
 #[map]
@@ -47,6 +53,22 @@ pub fn is_target(tgid: u32) -> bool {
         return tgid == single;
     }
     TARGETS.get_ptr(tgid).is_some()
+}
+
+/// Whether every process is watched.
+#[inline(always)]
+pub fn watches_everyone() -> bool {
+    constant(&EVERYONE) != 0
+}
+
+/// Makes a process a target; false, and a loss counted, where there is no room.
+#[inline(always)]
+pub fn enter(tgid: u32, parent_tgid: u32) -> bool {
+    let has_room = TARGETS.insert(tgid, parent_tgid, 0).is_ok();
+    if !has_room {
+        loss::count(waytrace_abi::loss::TARGETS_FULL);
+    }
+    has_room
 }
 
 /// Whether children of targets become targets.

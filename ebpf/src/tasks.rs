@@ -10,7 +10,7 @@ use aya_ebpf::helpers::generated::bpf_seq_write;
 use waytrace_abi::counter::TaskNumbers;
 
 use crate::settings::constant;
-use crate::target::is_target;
+use crate::target::{is_target, watches_everyone};
 
 macro_rules! offsets {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => { $(
@@ -39,6 +39,14 @@ offsets! {
     TASK_VOLUNTARY_SWITCHES,
     /// `task_struct.nivcsw`.
     TASK_INVOLUNTARY_SWITCHES,
+    /// `task_struct.sched_info.run_delay`; 0 where the kernel does not keep it.
+    TASK_RUN_QUEUE_NS,
+    /// `task_struct.start_boottime`.
+    TASK_START_BOOT_NS,
+    /// `task_struct.flags`.
+    TASK_FLAGS,
+    /// `task_struct.exit_state`.
+    TASK_EXIT_STATE,
 }
 
 /// Process of a task.
@@ -65,6 +73,8 @@ pub fn numbers(task: *const c_void) -> TaskNumbers {
         voluntary_switches_count: field(task, &TASK_VOLUNTARY_SWITCHES),
         involuntary_switches_count: field(task, &TASK_INVOLUNTARY_SWITCHES),
         migrations_count: field(task, &TASK_MIGRATIONS),
+        run_queue_ns: if constant(&TASK_RUN_QUEUE_NS) == 0 { 0 } else { field(task, &TASK_RUN_QUEUE_NS) },
+        start_boot_ns: field(task, &TASK_START_BOOT_NS),
         comm: field(task, &TASK_COMM),
     }
 }
@@ -88,14 +98,28 @@ struct IterMeta {
     seq: *mut c_void,
 }
 
-/// Writes one [`TaskNumbers`] per thread of a target.
+/// `PF_KTHREAD` (include/linux/sched.h): a thread of the kernel's own.
+const KERNEL_THREAD: u32 = 0x0020_0000;
+
+/// Whether the iterator tells of a task. Of all processes those that wait for their parent to take note of their end are left out:
+/// their last numbers came with it.
+#[inline(always)]
+fn is_wanted(task: *const c_void) -> bool {
+    if watches_everyone() {
+        return field::<u32>(task, &TASK_FLAGS) & KERNEL_THREAD == 0
+            && field::<u32>(task, &TASK_EXIT_STATE) == 0;
+    }
+    is_target(tgid(task))
+}
+
+/// Writes one [`TaskNumbers`] per thread of a target, or of every process where all are watched.
 #[unsafe(no_mangle)]
 #[unsafe(link_section = "iter/task")]
 fn task_numbers(ctx: *const c_void) -> u32 {
     let ctx: *const IterContext = ctx.cast();
     // SAFETY: the kernel passes this context to `iter/task` programs; the verifier checks the accesses.
     let (task, seq) = unsafe { ((*ctx).task, (*(*ctx).meta).seq) };
-    if task.is_null() || !is_target(tgid(task)) {
+    if task.is_null() || !is_wanted(task) {
         return 0;
     }
     let numbers = numbers(task);

@@ -27,6 +27,10 @@ pub struct TaskNumbers {
     pub involuntary_switches_count: u64,
     /// Moves to another CPU.
     pub migrations_count: u64,
+    /// Time it was ready to run and waited for a CPU; 0 where the kernel does not keep it.
+    pub run_queue_ns: u64,
+    /// When it began, by `CLOCK_BOOTTIME`.
+    pub start_boot_ns: u64,
     /// Name, NUL-padded.
     pub comm: [u8; 16],
 }
@@ -81,4 +85,4 @@ pub struct OnCpu {
     pub start: Reading,
 }
 
-pod!(TaskNumbers = 72, ReadingKey = 16, Value = 24, Reading = 24 * MAX_EVENTS, OnCpu = 32 + 24 * MAX_EVENTS);
+pod!(TaskNumbers = 88, ReadingKey = 16, Value = 24, Reading = 24 * MAX_EVENTS, OnCpu = 32 + 24 * MAX_EVENTS);

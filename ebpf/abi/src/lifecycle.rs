@@ -28,4 +28,4 @@ pub struct Lifecycle {
     pub task: TaskNumbers,
 }
 
-pod!(Lifecycle = 24 + 72);
+pod!(Lifecycle = 24 + 88);

@@ -8,6 +8,8 @@ pub unsafe trait Pod: Copy + 'static {}
 
 // SAFETY: any bits are an integer, and it has no padding.
 unsafe impl Pod for u64 {}
+// SAFETY: as above.
+unsafe impl Pod for u32 {}
 
 /// Reads a record from the front of `bytes`; `None` if they are too few. No alignment is needed.
 pub fn read<T: Pod>(bytes: &[u8]) -> Option<T> {

@@ -17,6 +17,11 @@ pub fn monotonic_ns() -> u64 {
     read(libc::CLOCK_MONOTONIC).unwrap_or(0)
 }
 
+/// Nanoseconds of `CLOCK_BOOTTIME`, which goes on while the machine is suspended.
+pub fn boot_ns() -> u64 {
+    read(libc::CLOCK_BOOTTIME).unwrap_or(0)
+}
+
 /// Nanoseconds since the Unix epoch.
 pub fn unix_ns() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)

@@ -4,6 +4,7 @@
 //! * [`probes`] – uprobes on allocator functions; [`budget`] – probing in windows held to a budget
 //! * [`collect`] – collectors; [`stacks`], [`names`] – unwinding and naming, off the drain path
 //! * [`access`] – sampled memory accesses
+//! * [`host`] – every process of the machine, at next to no cost; [`turn`] – a closer look at one of them for a while
 //! * [`session`] – one attach-to-detach, from which the command line takes its batches
 
 pub mod access;
@@ -12,6 +13,7 @@ pub mod calibrate;
 pub mod clock;
 pub mod collect;
 pub mod error;
+pub mod host;
 pub mod kernel;
 pub mod names;
 pub mod probes;
@@ -19,6 +21,7 @@ mod random;
 pub mod record;
 pub mod session;
 pub mod stacks;
+pub mod turn;
 
 pub use error::Error;
 pub use kernel::kernel_part_present;

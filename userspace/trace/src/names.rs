@@ -15,6 +15,15 @@ pub struct Names(HashMap<(u32, u64), Vec<Frame>>);
 impl Names {
     /// Names all addresses of the stacks and the sites' callers (given by process).
     pub fn resolve(stacks: &Stacks, callers: impl Iterator<Item = (u32, u64)>) -> Self {
+        Self::resolve_with(&mut Symbolizer::default(), stacks, callers)
+    }
+
+    /// Likewise, with a symbolizer that remembers what it has named before.
+    pub fn resolve_with(
+        symbolizer: &mut Symbolizer,
+        stacks: &Stacks,
+        callers: impl Iterator<Item = (u32, u64)>,
+    ) -> Self {
         let mut wanted: HashMap<u32, BTreeSet<u64>> = HashMap::new();
         for (tgid, caller) in callers {
             wanted.entry(tgid).or_default().insert(caller);
@@ -25,7 +34,6 @@ impl Names {
             }
         }
         let mut names = HashMap::new();
-        let mut symbolizer = Symbolizer::default();
         for (tgid, addresses) in wanted {
             let Some(modules) = stacks.modules.get(&tgid) else { continue };
             let addresses: Vec<u64> = addresses.into_iter().collect();

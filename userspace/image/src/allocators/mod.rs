@@ -28,7 +28,7 @@ use crate::process::{self, Mapping, open_path};
 use module::Module;
 
 /// Names a file on this machine: device as (major, minor), and inode.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileKey {
     /// Device.
     pub dev: (u32, u32),

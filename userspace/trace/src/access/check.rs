@@ -94,7 +94,7 @@ impl Checks {
             kernel.perf_event_program("access_check_first")?,
             kernel.perf_event_program("access_check_second")?,
         ];
-        let passed = kernel.take_access_check()?;
+        let passed = kernel.access_check()?;
         let tally = Tally::default();
         Ok(Self { programs, passed, under_way: None, next_ns: 0, random: Random::default(), tally })
     }

@@ -45,7 +45,8 @@ use waytrace_model::collector::Status;
 use hardware::Hardware;
 pub use hardware::Precise;
 pub use rate::{RATES_HZ, Rate};
-use walk::{Pace, Walk};
+pub use walk::Pace;
+use walk::Walk;
 
 use crate::kernel::Kernel;
 use crate::{Error, clock};

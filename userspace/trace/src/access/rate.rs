@@ -25,7 +25,7 @@ const LEAST_GAP_NS: u64 = 1_000;
 const LEAST_TICK_NS: f64 = 2_000.0;
 /// What a walk takes of waytrace's own CPU time where the target leaves it no cache. It may take as much as the budget takes
 /// from the targets: no budget pays for more walks, however cheap ticks are.
-const OWN_NS: f64 = 160_000.0;
+const OWN_NS: f64 = 200_000.0;
 /// Nor for more than this: they would tell nothing more.
 const MOST_PAID_HZ: f64 = 1_000.0;
 
@@ -162,9 +162,9 @@ mod tests {
 
     #[test]
     fn the_budget_sets_the_rate() {
-        assert!((Rate::Budget(0.2).walks_hz(33_000.0) - 12.5).abs() < 1.0);
-        assert!((Rate::Budget(1.0).walks_hz(200_000.0) - 50.0).abs() < 1.0);
-        assert!((Rate::Budget(1.0).walks_hz(5_000.0) - 62.5).abs() < 1.0, "our own cost bounds it");
+        assert!((Rate::Budget(0.2).walks_hz(33_000.0) - 10.0).abs() < 1.0);
+        assert!((Rate::Budget(1.0).walks_hz(250_000.0) - 40.0).abs() < 1.0);
+        assert!((Rate::Budget(1.0).walks_hz(5_000.0) - 50.0).abs() < 1.0, "our own cost bounds it");
         assert_eq!(Rate::Budget(100.0).walks_hz(0.0), MOST_PAID_HZ);
         assert_eq!(Rate::Hz(0.1).walks_hz(33_000.0), 0.25);
         assert_eq!(Rate::Hz(1_000.0).walks_hz(33_000.0), 250.0);

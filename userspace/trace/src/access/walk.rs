@@ -39,6 +39,11 @@ pub struct Pace {
 }
 
 impl Pace {
+    /// The same machine, sampled so often.
+    pub fn at(self, rate: Rate) -> Self {
+        Self { rate, first_hz: rate.walks_hz(self.cost.full_ns), ..self }
+    }
+
     /// Ticks that did not come although the targets used so much CPU time: the kernel held them back
     /// (`perf_event_max_sample_rate`), or threads ended before their first. Up to a tenth is within what threads begin
     /// and end with.

@@ -93,7 +93,7 @@ impl Worker {
         walk_ns: f64,
         start_ns: u64,
     ) -> Result<Self, Error> {
-        let ring = kernel.take_access_ring()?;
+        let ring = kernel.access_ring()?;
         let wake = sys::event_fd().map_err(Error::syscall("making an event descriptor"))?;
         let theirs = wake.try_clone().map_err(Error::syscall("duplicating an event descriptor"))?;
         let shared = Arc::new(Shared { weight: AtomicU32::new(1), ..Shared::default() });
@@ -105,7 +105,7 @@ impl Worker {
             emulator: Emulator::default(),
             places: Places::of(tgids),
             hot: HashMap::new(),
-            hot_lines: kernel.take_access_hot()?,
+            hot_lines: kernel.access_hot()?,
             random: Random::default(),
             reach: Reach::new(walk_ns),
             checks: Checks::new(kernel)?,

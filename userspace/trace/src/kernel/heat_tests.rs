@@ -21,6 +21,7 @@ const STORES: u64 = 50;
 /// The kernel part with these tables, or a printed SKIP.
 fn kernel(heat: HeatRoom) -> Option<Kernel> {
     let constants = Constants {
+        everyone: false,
         follow_forks: false,
         lifetimes: false,
         every_stack: false,

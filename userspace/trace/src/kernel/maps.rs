@@ -1,16 +1,17 @@
 //! Typed access to the kernel part's maps.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf};
 use waytrace_abi::access::{Hot, Ticks};
 use waytrace_abi::allocation::{BUCKETS, Bucket, MAX_SITES, Peak, Site, Totals};
 use waytrace_abi::counter::{OnCpu, Reading, ReadingKey};
 use waytrace_abi::loss;
 use waytrace_abi::mapping::MapTotals;
+use waytrace_abi::pod::Pod;
 use waytrace_abi::settings::Settings;
 
-use super::{Kernel, sys};
+use super::{Kernel, object, sys};
 use crate::{Error, clock};
 
 /// A shared record as aya wants it.
@@ -19,7 +20,7 @@ use crate::{Error, clock};
 pub struct Plain<T>(pub T);
 
 // SAFETY: `waytrace_abi::pod::Pod` promises what `aya::Pod` asks for: any bits are valid, no padding.
-unsafe impl<T: waytrace_abi::pod::Pod> aya::Pod for Plain<T> {}
+unsafe impl<T: Pod> aya::Pod for Plain<T> {}
 
 fn map_error(name: &'static str) -> impl FnOnce(MapError) -> Error {
     move |source| Error::Map { name, source }
@@ -208,47 +209,37 @@ impl Kernel {
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::Syscall`].
-    pub fn set_event(
-        &mut self,
-        cpu: u32,
-        event: usize,
-        fd: std::os::fd::BorrowedFd<'_>,
-    ) -> Result<(), Error> {
+    pub fn set_event(&mut self, cpu: u32, event: usize, fd: BorrowedFd<'_>) -> Result<(), Error> {
         let name = format!("EVENT_{event}");
-        let Some(aya::maps::Map::PerfEventArray(data)) = self.ebpf.map(&name) else {
+        let Some(Map::PerfEventArray(data)) = self.ebpf.map(&name) else {
             return Err(Error::Missing(name));
         };
         sys::set_perf_event(data.fd().as_fd(), cpu, fd)
             .map_err(Error::syscall(format!("handing event {event} of CPU {cpu} to the kernel part")))
     }
 
-    /// Takes the ring out, to be read independently of the rest.
+    /// The ring, to be read independently of the rest, by one reader at a time.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Map`].
-    pub fn take_ring(&mut self) -> Result<RingBuf<MapData>, Error> {
-        let map = self.ebpf.take_map("RING").ok_or_else(|| Error::Missing("RING".to_owned()))?;
-        RingBuf::try_from(map).map_err(map_error("RING"))
+    /// [`Error::Missing`], [`Error::Map`], [`Error::Syscall`].
+    pub fn ring(&self) -> Result<RingBuf<MapData>, Error> {
+        RingBuf::try_from(Map::RingBuf(self.copy_of("RING")?)).map_err(map_error("RING"))
     }
 
-    /// Takes the ring of captures out.
+    /// The ring of captures, likewise.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Map`].
-    pub fn take_access_ring(&mut self) -> Result<RingBuf<MapData>, Error> {
-        let map =
-            self.ebpf.take_map("ACCESS_RING").ok_or_else(|| Error::Missing("ACCESS_RING".to_owned()))?;
-        RingBuf::try_from(map).map_err(map_error("ACCESS_RING"))
+    /// [`Error::Missing`], [`Error::Map`], [`Error::Syscall`].
+    pub fn access_ring(&self) -> Result<RingBuf<MapData>, Error> {
+        RingBuf::try_from(Map::RingBuf(self.copy_of("ACCESS_RING")?)).map_err(map_error("ACCESS_RING"))
     }
 
-    /// Takes out the word that says who has come by the first breakpoint of a check.
+    /// The word that says who has come by the first breakpoint of a check.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Map`].
-    pub fn take_access_check(&mut self) -> Result<Array<MapData, u32>, Error> {
-        let map =
-            self.ebpf.take_map("ACCESS_CHECK").ok_or_else(|| Error::Missing("ACCESS_CHECK".to_owned()))?;
-        Array::try_from(map).map_err(map_error("ACCESS_CHECK"))
+    /// [`Error::Missing`], [`Error::Map`], [`Error::Syscall`].
+    pub fn access_check(&self) -> Result<Array<MapData, u32>, Error> {
+        Array::try_from(Map::Array(self.copy_of("ACCESS_CHECK")?)).map_err(map_error("ACCESS_CHECK"))
     }
 
     /// Sets the lines to capture for a process.
@@ -260,13 +251,12 @@ impl Kernel {
         map.insert(tgid, Plain(hot), 0).map_err(map_error("ACCESS_HOT"))
     }
 
-    /// Takes out the lines to capture, by process.
+    /// The lines to capture, by process.
     ///
     /// # Errors
-    /// [`Error::Missing`], [`Error::Map`].
-    pub fn take_access_hot(&mut self) -> Result<HashMap<MapData, u32, Plain<Hot>>, Error> {
-        let map = self.ebpf.take_map("ACCESS_HOT").ok_or_else(|| Error::Missing("ACCESS_HOT".to_owned()))?;
-        HashMap::try_from(map).map_err(map_error("ACCESS_HOT"))
+    /// [`Error::Missing`], [`Error::Map`], [`Error::Syscall`].
+    pub fn access_hot(&self) -> Result<HashMap<MapData, u32, Plain<Hot>>, Error> {
+        HashMap::try_from(Map::HashMap(self.copy_of("ACCESS_HOT")?)).map_err(map_error("ACCESS_HOT"))
     }
 
     /// What the sampler's ticks found, on all CPUs.
@@ -311,13 +301,46 @@ impl Kernel {
     }
 
     fn per_cpu_copy<T: aya::Pod>(&self, name: &'static str) -> Result<PerCpuArray<MapData, T>, Error> {
-        let Some(aya::maps::Map::PerCpuArray(data)) = self.ebpf.map(name) else {
-            return Err(Error::Missing(name.to_owned()));
-        };
-        let fd = data.fd().as_fd().try_clone_to_owned();
+        PerCpuArray::try_from(Map::PerCpuArray(self.copy_of(name)?)).map_err(map_error(name))
+    }
+
+    /// A map under a descriptor of its own, for a thread of its own.
+    fn copy_of(&self, name: &'static str) -> Result<MapData, Error> {
+        let fd = self.map_fd(name)?.try_clone_to_owned();
         let fd = fd.map_err(Error::syscall(format!("duplicating map {name}")))?;
-        let data = MapData::from_fd(fd).map_err(map_error(name))?;
-        PerCpuArray::try_from(aya::maps::Map::PerCpuArray(data)).map_err(map_error(name))
+        MapData::from_fd(fd).map_err(map_error(name))
+    }
+
+    fn map_fd(&self, name: &'static str) -> Result<BorrowedFd<'_>, Error> {
+        let fd = self.ebpf.map(name).and_then(object::map_fd);
+        fd.ok_or_else(|| Error::Missing(name.to_owned()))
+    }
+
+    /// Empties a hash table.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Syscall`].
+    pub fn clear_table<K: Pod, V: Pod>(&mut self, name: &'static str) -> Result<(), Error> {
+        let map = self.map_fd(name)?;
+        let clear = || {
+            let keys: Vec<K> = sys::lookup_all::<K, V>(map)?.into_iter().map(|(key, _)| key).collect();
+            sys::delete_all(map, &keys)
+        };
+        clear().map_err(Error::syscall(format!("emptying map {name}")))
+    }
+
+    /// Forgets all sites. No probe may be in place.
+    ///
+    /// # Errors
+    /// [`Error::Missing`], [`Error::Map`].
+    pub fn clear_sites(&mut self) -> Result<(), Error> {
+        let used = self.sites()?.len() as u32;
+        let mut sites = map_as!(self, "SITES", Array<&mut MapData, Plain<Site>>)?;
+        for index in 0..used {
+            sites.set(index, Plain(Site::default()), 0).map_err(map_error("SITES"))?;
+        }
+        let mut count = map_as!(self, "SITE_COUNT", Array<&mut MapData, u64>)?;
+        count.set(0, 0, 0).map_err(map_error("SITE_COUNT"))
     }
 
     /// Sets the live and peak bytes back to nothing.
@@ -371,7 +394,7 @@ impl Kernel {
     /// # Errors
     /// [`Error::Missing`], [`Error::Syscall`].
     pub fn readings(&mut self) -> Result<Vec<(ReadingKey, Reading)>, Error> {
-        let Some(aya::maps::Map::HashMap(data)) = self.ebpf.map("READINGS") else {
+        let Some(Map::HashMap(data)) = self.ebpf.map("READINGS") else {
             return Err(Error::Missing("READINGS".to_owned()));
         };
         sys::lookup_all(data.fd().as_fd()).map_err(Error::syscall("reading the counter readings"))

@@ -37,6 +37,8 @@ pub fn kernel_part_present() -> bool {
 /// Constants of a run, fixed when the programs are loaded: the verifier removes what they rule out.
 #[derive(Debug, Clone, Copy)]
 pub struct Constants {
+    /// Every process of the machine is watched.
+    pub everyone: bool,
     /// Children of targets become targets.
     pub follow_forks: bool,
     /// Keep live blocks, peak and lifetimes.
@@ -70,7 +72,7 @@ const ACCESS_RING_BYTES: u32 = 1 << 19;
 const LEAST_RING_BYTES: u32 = 4096;
 
 /// Constant of the kernel part, struct of the kernel, and the path of members to the field.
-const TASK_FIELDS: [(&str, &[(&str, &str)]); 10] = [
+const TASK_FIELDS: [(&str, &[(&str, &str)]); 13] = [
     ("TASK_PID", &[("task_struct", "pid")]),
     ("TASK_TGID", &[("task_struct", "tgid")]),
     ("TASK_COMM", &[("task_struct", "comm")]),
@@ -80,8 +82,15 @@ const TASK_FIELDS: [(&str, &[(&str, &str)]); 10] = [
     ("TASK_MAJOR_FAULTS", &[("task_struct", "maj_flt")]),
     ("TASK_VOLUNTARY_SWITCHES", &[("task_struct", "nvcsw")]),
     ("TASK_INVOLUNTARY_SWITCHES", &[("task_struct", "nivcsw")]),
+    ("TASK_START_BOOT_NS", &[("task_struct", "start_boottime")]),
+    ("TASK_FLAGS", &[("task_struct", "flags")]),
+    ("TASK_EXIT_STATE", &[("task_struct", "exit_state")]),
     ("TASK_FS_BASE", &[("task_struct", "thread"), ("thread_struct", "fsbase")]),
 ];
+
+/// Likewise, of what not every kernel keeps (`CONFIG_SCHED_INFO`).
+const RUN_QUEUE_FIELD: (&str, [(&str, &str); 2]) =
+    ("TASK_RUN_QUEUE_NS", [("task_struct", "sched_info"), ("sched_info", "run_delay")]);
 
 /// The loaded kernel part. Dropping it detaches everything attached through it.
 pub struct Kernel {
@@ -110,6 +119,7 @@ impl Kernel {
             u32::from(constants.wrappers_present),
             u32::from(constants.every_stack),
             u32::from(constants.phases),
+            u32::from(constants.everyone),
         ];
         let live_sets = constants.max_live.div_ceil(WAYS).next_power_of_two();
         let passed = heat::passed(constants.interval_ns);
@@ -121,6 +131,7 @@ impl Kernel {
             .override_global("WRAPPERS_PRESENT", &flags[2], true)
             .override_global("EVERY_STACK", &flags[3], true)
             .override_global("PHASES", &flags[4], true)
+            .override_global("EVERYONE", &flags[5], true)
             .override_global("MIN_TRACED_BYTES", &constants.min_traced_bytes, true)
             .override_global("EVENT_COUNT", &constants.event_count, true)
             .override_global("INTERVAL_NS", &constants.interval_ns, true)
@@ -261,15 +272,21 @@ type Offsets = Vec<(&'static str, u32)>;
 /// Offsets of [`TASK_FIELDS`], and the type number of the iterator over tasks.
 fn task_types(vmlinux: &[u8]) -> Result<(Offsets, u32), Error> {
     let unknown = || Error::UnknownField("BTF", "task_struct");
-    let structs =
-        btf::Structs::parse(vmlinux, &["task_struct", "sched_entity", "thread_struct", iterator::TARGET])
-            .ok_or_else(unknown)?;
+    let structs = btf::Structs::parse(
+        vmlinux,
+        &["task_struct", "sched_entity", "sched_info", "thread_struct", iterator::TARGET],
+    )
+    .ok_or_else(unknown)?;
     let mut offsets = Vec::with_capacity(TASK_FIELDS.len());
     for (constant, path) in TASK_FIELDS {
         let mut offset = 0;
         for &(name, member) in path {
             offset += structs.offset(name, member).ok_or(Error::UnknownField(name, member))?;
         }
+        offsets.push((constant, offset));
+    }
+    let (constant, path) = RUN_QUEUE_FIELD;
+    if let Some(offset) = path.iter().map(|(name, member)| structs.offset(name, member)).sum() {
         offsets.push((constant, offset));
     }
     let target_id = structs.function(iterator::TARGET).ok_or(Error::UnknownField("BTF", iterator::TARGET))?;

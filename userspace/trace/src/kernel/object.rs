@@ -2,7 +2,7 @@
 //! or only at a price (its iterators want the kernel's whole type information parsed, 60 to 110 ms, for one number).
 
 use std::collections::HashSet;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use aya::Ebpf;
 use aya::maps::Map;
@@ -18,7 +18,11 @@ pub fn relocated(bytes: &[u8], ebpf: &Ebpf) -> Result<Object, String> {
     let parsed: Vec<_> = object.maps.drain().collect();
     let mut maps = Vec::with_capacity(parsed.len());
     for (name, map) in &parsed {
-        let fd = ebpf.map(name).and_then(map_fd).ok_or_else(|| format!("map {name} has no descriptor"))?;
+        let fd = ebpf
+            .map(name)
+            .and_then(map_fd)
+            .map(|fd| fd.as_raw_fd())
+            .ok_or_else(|| format!("map {name} has no descriptor"))?;
         maps.push((name.as_str(), fd, map));
     }
     let text: HashSet<usize> = object.functions.keys().map(|(section, _)| *section).collect();
@@ -34,7 +38,7 @@ pub fn instructions<'o>(object: &'o Object, name: &str) -> Option<&'o [bpf_insn]
 }
 
 /// The descriptor behind any map; aya offers it only per map type.
-fn map_fd(map: &Map) -> Option<RawFd> {
+pub fn map_fd(map: &Map) -> Option<BorrowedFd<'_>> {
     let (Map::Array(data)
     | Map::HashMap(data)
     | Map::PerCpuArray(data)
@@ -46,5 +50,5 @@ fn map_fd(map: &Map) -> Option<RawFd> {
     else {
         return None;
     };
-    Some(data.fd().as_fd().as_raw_fd())
+    Some(data.fd().as_fd())
 }

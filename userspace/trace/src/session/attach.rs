@@ -60,7 +60,7 @@ impl Session {
         };
         let sampler = sampler.map(|sampler| sampler.calibrate(&mut kernel)).transpose();
         let sampler = unless_named(sampler, request.accesses_named, "accesses", &mut collectors)?;
-        let mut ring = kernel.take_ring()?;
+        let mut ring = kernel.ring()?;
         while ring.next().is_some() {}
         let mut settings = Settings::default();
         aim(&mut kernel, &request, &mut settings)?;
@@ -218,6 +218,7 @@ fn constants(request: &Request, found: &Found, event_count: usize, walks: bool) 
         _ => (false, u64::MAX),
     };
     Constants {
+        everyone: false,
         follow_forks: request.follow_forks,
         lifetimes,
         every_stack: request.detail() >= Detail::Stacks,

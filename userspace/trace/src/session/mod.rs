@@ -23,7 +23,7 @@ use waytrace_model::run::Window;
 
 pub use request::{AllocationMode, Request};
 use sampling::Sampling;
-use wrappers::enter_wrappers;
+pub(crate) use wrappers::enter_wrappers;
 
 use crate::access::Accesses;
 use crate::budget::Budgeted;

@@ -1,0 +1,279 @@
+//! A closer look at one process for a while: allocator probes within a budget, and samples of memory accesses.
+//!
+//! [`Turns`] loads a kernel part once and calibrates once; each [`Turn`] aims it at a process, and [`Turn::finish`] gives back what was seen and leaves the kernel
+//! part as it was before. One process at a time: so no kernel table has to tell processes apart, never more than one process has probes in it, and what all of it
+//! costs does not depend on how many processes there are.
+//!
+//! ```text
+//! Turns::begin(process) ─► aim, place probes in windows (`budget`), start timers (`access`) ─► Turn::drain … ─► Turn::finish ─► TurnResult
+//! ```
+//!
+//! Names of functions are remembered from turn to turn by file and offset, allocators by the files that are mapped.
+
+mod result;
+mod room;
+
+use std::collections::HashMap;
+
+use aya::maps::{MapData, RingBuf};
+use waytrace_abi::cookie::FreedSize;
+use waytrace_abi::settings::Settings;
+use waytrace_hw::Machine;
+use waytrace_image::allocators::{self, AllocatorMap, FileKey};
+use waytrace_image::process;
+use waytrace_image::symbols::Symbolizer;
+use waytrace_model::access::Access;
+
+pub use result::{Sampled, SiteShare, TurnResult};
+
+use crate::access::{Accesses, Pace, Rate, Ready, Targets};
+use crate::budget::Budgeted;
+use crate::calibrate::{self, Costs};
+use crate::collect::allocations::Baseline;
+use crate::collect::perf::{Events, Perf};
+use crate::kernel::{Constants, HeatRoom, Kernel};
+use crate::probes::{Detail, Prober};
+use crate::record::{self, Record};
+use crate::session::enter_wrappers;
+use crate::stacks::Worker;
+use crate::{Error, clock};
+
+/// Nobody has this id: nobody is measured between turns.
+const NOBODY: u32 = u32::MAX;
+/// Room for the stacks of some tens of milliseconds.
+const RING_BYTES: u32 = 1 << 20;
+/// Mean bytes between two stacks of a thread: a few a second of a busy one.
+const STACK_PERIOD_BYTES: u64 = 4 << 20;
+/// Programs whose allocators are remembered.
+const MAX_KNOWN: usize = 256;
+/// Windows of the switch program, which only a timer closes on a CPU that never switches.
+const INTERVAL_NS: u64 = 1_000_000_000;
+
+/// What a turn is to measure.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TurnPlan {
+    /// The process.
+    pub tgid: u32,
+    /// What allocator probes may take of its CPU time, percent; `None` leaves them out.
+    pub allocations_pct: Option<f64>,
+    /// Samples of accesses a second of its CPU time; `None` leaves them out.
+    pub accesses_hz: Option<f64>,
+}
+
+/// The kernel part that turns use.
+pub struct Turns {
+    kernel: Kernel,
+    prober: Prober,
+    costs: Costs,
+    pace: Pace,
+    _switches: Perf,
+    ring: RingBuf<MapData>,
+    symbolizer: Symbolizer,
+    known: HashMap<Vec<FileKey>, Result<AllocatorMap, String>>,
+}
+
+impl Turns {
+    /// Loads and calibrates.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn start() -> Result<Self, Error> {
+        let mut kernel = Kernel::load(&CONSTANTS)?;
+        let prober = Prober::new(&mut kernel)?;
+        // How the freed size is told differs by allocator; the dearer way is assumed of all.
+        let costs = calibrate::run(&mut kernel, &prober, Detail::Counts, FreedSize::GlibcChunk)?;
+        let cpus = waytrace_hw::topology::cpus_online(Machine::live().root())?;
+        let ring = kernel.ring()?;
+        let pace = Pace::calibrate(&mut kernel, Rate::Hz(1.0))?;
+        kernel.configure(Settings { single_tgid: NOBODY, ..Settings::default() })?;
+        let none = Events::open(&[], &cpus, false)?;
+        let switches = Perf::start(&mut kernel, none, &cpus, INTERVAL_NS, None)?;
+        Ok(Self {
+            kernel,
+            prober,
+            costs,
+            pace,
+            _switches: switches,
+            ring,
+            symbolizer: Symbolizer::default(),
+            known: HashMap::new(),
+        })
+    }
+
+    /// Begins a turn.
+    ///
+    /// # Errors
+    /// When the process has gone, or the kernel part cannot be aimed. That an allocator or a sampler is missing is no error: the result says so.
+    pub fn begin(&mut self, plan: TurnPlan) -> Result<Turn<'_>, Error> {
+        let began_cpu_ns = clock::own_cpu_ns();
+        let mappings = process::mappings(plan.tgid)?;
+        room::clear(&mut self.kernel)?;
+        while self.ring.next().is_some() {}
+        let start_ns = clock::monotonic_ns();
+        let settings = Settings {
+            single_tgid: plan.tgid,
+            sample_period_bytes: STACK_PERIOD_BYTES,
+            ..Settings::default()
+        };
+        self.kernel.add_target(plan.tgid)?;
+        self.kernel.configure(settings)?;
+        let baseline = Baseline::take(&mut self.kernel)?;
+        let cpu = self.kernel.totals_reader()?;
+        let start_target_ns = cpu.target_cpu_ns()?;
+        let mut turn = Turn {
+            plan,
+            start_ns,
+            start_target_ns,
+            cpu,
+            baseline,
+            budgeted: None,
+            no_allocations: None,
+            accesses: None,
+            no_accesses: None,
+            sampled: Vec::new(),
+            stacks: None,
+            began_cpu_ns,
+            turns: self,
+        };
+        if let Some(budget_pct) = plan.allocations_pct {
+            match turn.probe(budget_pct, &mappings) {
+                Ok(budgeted) => turn.budgeted = Some(budgeted),
+                Err(reason) => turn.no_allocations = Some(reason),
+            }
+        }
+        if let Some(hz) = plan.accesses_hz {
+            match turn.sample(hz) {
+                Ok(accesses) => turn.accesses = Some(accesses),
+                Err(error) => turn.no_accesses = Some(error.to_string()),
+            }
+        }
+        Ok(turn)
+    }
+
+    /// The allocators of a process; looked for once per set of files.
+    fn allocators(&mut self, tgid: u32, mappings: &[process::Mapping]) -> Result<AllocatorMap, String> {
+        let mut files: Vec<FileKey> = process::executable_files(mappings)
+            .map(|mapping| FileKey { dev: mapping.dev, inode: mapping.inode })
+            .collect();
+        files.sort_unstable();
+        files.dedup();
+        if let Some(known) = self.known.get(&files) {
+            return known.clone();
+        }
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        let found = allocators::find(tgid, mappings).map_err(|error| error.to_string());
+        self.known.insert(files, found.clone());
+        found
+    }
+}
+
+const CONSTANTS: Constants = Constants {
+    everyone: false,
+    follow_forks: false,
+    lifetimes: false,
+    every_stack: false,
+    min_traced_bytes: u64::MAX,
+    wrappers_present: true,
+    event_count: 0,
+    interval_ns: INTERVAL_NS,
+    phases: false,
+    accesses: true,
+    heat: HeatRoom::NONE,
+    max_live: 1,
+    ring_bytes: RING_BYTES,
+};
+
+/// A process under a closer look. Dropping it ends that.
+pub struct Turn<'t> {
+    turns: &'t mut Turns,
+    plan: TurnPlan,
+    start_ns: u64,
+    start_target_ns: u64,
+    cpu: crate::kernel::TotalsReader,
+    baseline: Baseline,
+    budgeted: Option<Budgeted>,
+    no_allocations: Option<String>,
+    accesses: Option<Accesses>,
+    no_accesses: Option<String>,
+    sampled: Vec<Access>,
+    stacks: Option<Worker>,
+    began_cpu_ns: u64,
+}
+
+impl Turn<'_> {
+    fn probe(&mut self, budget_pct: f64, mappings: &[process::Mapping]) -> Result<Budgeted, String> {
+        let tgid = self.plan.tgid;
+        let map = self.turns.allocators(tgid, mappings)?;
+        let kernel = &mut self.turns.kernel;
+        let begin = || -> Result<(Budgeted, Worker), Error> {
+            enter_wrappers(kernel, &map, mappings, Detail::Counts)?;
+            let mut stacks = Worker::start().map_err(Error::syscall("starting the stack worker"))?;
+            stacks.sync(tgid);
+            let prober = self.turns.prober.clone();
+            let budgeted = Budgeted::start(kernel, prober, vec![(tgid, map)], budget_pct, self.turns.costs)?;
+            Ok((budgeted, stacks))
+        };
+        let (budgeted, stacks) = begin().map_err(|error| error.to_string())?;
+        self.stacks = Some(stacks);
+        Ok(budgeted)
+    }
+
+    fn sample(&mut self, hz: f64) -> Result<Accesses, Error> {
+        let tgids = [self.plan.tgid];
+        let targets = Targets { tgids: &tgids, only_tid: None, follow_forks: false };
+        let kernel = &mut self.turns.kernel;
+        let ready = Ready::Walk(self.turns.pace.at(Rate::Hz(hz)));
+        Accesses::start(kernel, ready, targets, false, self.start_ns, INTERVAL_NS)
+    }
+
+    /// Takes what came since the last time. To be called every 50 ms or so.
+    pub fn drain(&mut self) {
+        while let Some(record) = self.turns.ring.next().map(|item| record::decode(&item)) {
+            if let (Some(Record::Stack(sample)), Some(stacks)) = (record, &mut self.stacks) {
+                stacks.unwind(sample);
+            }
+        }
+        if let Some(accesses) = &mut self.accesses {
+            self.sampled.extend(accesses.take());
+        }
+    }
+
+    /// Ends the turn: probes and timers are gone when it returns.
+    ///
+    /// # Errors
+    /// When the kernel part cannot be read.
+    pub fn finish(mut self) -> Result<TurnResult, Error> {
+        self.drain();
+        let mut budgeted = self.budgeted.take();
+        if let Some(budgeted) = &mut budgeted {
+            budgeted.stop();
+        }
+        let after = Baseline::take(&mut self.turns.kernel)?;
+        let target_cpu_ns = self.cpu.target_cpu_ns()?.saturating_sub(self.start_target_ns);
+        let span_ns = clock::monotonic_ns() - self.start_ns;
+        self.drain();
+        let mut result = TurnResult { span_ns, target_cpu_ns, ..TurnResult::default() };
+        let paid = self.turns.costs.between(&self.baseline.sums.totals, &after.sums.totals);
+        if let Some(budgeted) = budgeted {
+            let concluded = budgeted.finish(&self.baseline, &after);
+            result.probes_cost_ns = concluded.factors.of(paid.alloc_ns, paid.free_ns);
+            let stacks = self.stacks.take().map(|worker| worker.finish().0).unwrap_or_default();
+            let sites = self.turns.kernel.sites()?;
+            result.enter_allocations(&concluded, &sites, &stacks, &mut self.turns.symbolizer);
+        }
+        if let Some(accesses) = self.accesses.take() {
+            let finished = accesses.finish(&mut self.turns.kernel, &[self.plan.tgid], target_cpu_ns)?;
+            self.sampled.extend(finished.rest);
+            result.samples_cost_ns = finished.cost_ns.unwrap_or(0.0);
+            result.enter_accesses(&self.sampled, &finished.totals);
+        }
+        result.no_allocations = self.no_allocations.take().or(result.no_allocations);
+        result.no_accesses = self.no_accesses.take();
+        self.turns.kernel.configure(Settings { single_tgid: NOBODY, ..Settings::default() })?;
+        self.turns.kernel.forget_target(self.plan.tgid)?;
+        result.own_cpu_ns = clock::own_cpu_ns().saturating_sub(self.began_cpu_ns);
+        Ok(result)
+    }
+}
