@@ -15,6 +15,7 @@ pub mod collect;
 pub mod error;
 pub mod host;
 pub mod kernel;
+mod known;
 pub mod names;
 pub mod probes;
 mod random;

@@ -1,1 +1,373 @@
 //! What is measured in a window, and what it may cost.
+//!
+//! ```text
+//! Watch (all processes) ─┬─ events ──► Membership ─► whose process it is
+//!                        └─ numbers, once a window ──┐
+//! Turns (one process) ── TurnResult ─────────────────┴─► Host ─► HostWindow
+//!        ▲ Schedule: whose turn    ▲ Division: how much of the time
+//! ```
+//!
+//! [`Engine`] is single-threaded and does nothing unless [`Engine::run`] is called, which returns with each window; probes of a turn are placed and removed by
+//! threads of `trace`. A turn goes on while windows end.
+
+mod budget;
+mod closer;
+mod host;
+mod own;
+mod schedule;
+
+use std::time::{Duration, Instant};
+
+use waytrace_model::monitor::{CollectorShare, HostWindow, OwnCost, ShareState};
+use waytrace_trace::host::{ProcessEvent, Watch};
+use waytrace_trace::turn::{TurnPlan, Turns};
+use waytrace_trace::{Error, clock};
+
+use budget::{Division, Taken};
+use host::Host;
+pub use host::Membership;
+use schedule::Schedule;
+
+/// How often processes that began are looked at, and records of a turn taken.
+const DRAIN: Duration = Duration::from_millis(50);
+/// The same where there is no turn.
+const IDLE_DRAIN: Duration = Duration::from_millis(200);
+/// Of what a target may be slowed, the half is for allocator probes; samples of accesses take less than the other.
+const PROBES_SHARE: f64 = 0.5;
+/// Samples of accesses a second of a target's CPU time.
+const ACCESSES_HZ: f64 = 40.0;
+
+/// However little the budget leaves, it is looked again after this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// What the engine is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Length of a window.
+    pub window_ns: u64,
+    /// waytrace's CPU time, percent of all CPUs.
+    pub cpu_pct: f64,
+    /// waytrace's resident memory, bytes.
+    pub rss_bytes: u64,
+    /// What turns may take of a target's CPU time, percent.
+    pub target_slowdown_pct: f64,
+    /// Measure allocations.
+    pub allocations: bool,
+    /// Sample accesses.
+    pub accesses: bool,
+    /// Watch mappings.
+    pub mappings: bool,
+    /// Count events of the PMU.
+    pub events: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            window_ns: 10_000_000_000,
+            cpu_pct: 1.0,
+            rss_bytes: 150 << 20,
+            target_slowdown_pct: 1.0,
+            allocations: true,
+            accesses: true,
+            mappings: true,
+            events: true,
+        }
+    }
+}
+
+/// CPU time and memory that others of waytrace's processes take, told from outside.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Others {
+    /// CPU time of recordings since the last window, nanoseconds.
+    pub recording_cpu_ns: u64,
+    /// Bytes of the history.
+    pub store_bytes: Option<u64>,
+    /// Windows that wait to be written.
+    pub store_waiting: u64,
+}
+
+/// Measures windows.
+pub struct Engine<M> {
+    settings: Settings,
+    members: M,
+    watch: Watch,
+    turns: Option<Turns>,
+    /// Why there are no turns.
+    no_turns: Option<String>,
+    host: Host,
+    schedule: Schedule,
+    division: Division,
+    /// When the next turn may begin.
+    next_turn: Instant,
+    window_end_ns: u64,
+    own_cpu_ns: u64,
+    taken: Taken,
+    /// What turns took of a CPU in the last window, percent.
+    turns_cpu_pct: f64,
+    others: Others,
+}
+
+/// Why [`Engine::run`] returned.
+#[derive(Debug)]
+pub enum Step {
+    /// A window is over.
+    Window(Box<HostWindow>),
+    /// It was asked to.
+    Interrupted,
+}
+
+impl<M: Membership> Engine<M> {
+    /// Begins to watch; the first window begins now.
+    ///
+    /// # Errors
+    /// When the kernel refuses the kernel part.
+    pub fn start(settings: Settings, members: M) -> Result<Self, Error> {
+        let watch = Watch::start(settings.events, settings.mappings)?;
+        let (turns, no_turns) = if settings.allocations || settings.accesses {
+            match Turns::start() {
+                Ok(turns) => (Some(turns), None),
+                Err(error) => (None, Some(error.to_string())),
+            }
+        } else {
+            (None, Some("switched off by the configuration".to_owned()))
+        };
+        own::trim();
+        let mut engine = Self {
+            division: Division::new(settings.cpu_pct, cpus()),
+            members,
+            watch,
+            turns,
+            no_turns,
+            host: Host::default(),
+            schedule: Schedule::default(),
+            next_turn: Instant::now(),
+            window_end_ns: clock::monotonic_ns() + settings.window_ns,
+            own_cpu_ns: clock::own_cpu_ns(),
+            taken: Taken::default(),
+            turns_cpu_pct: 0.0,
+            others: Others::default(),
+            settings,
+        };
+        let processes = engine.watch.close()?;
+        engine.host.begin(&mut engine.watch, &mut engine.members, &processes);
+        engine.watch.settle()?;
+        Ok(engine)
+    }
+
+    /// Whose processes are whose.
+    pub fn members(&mut self) -> &mut M {
+        &mut self.members
+    }
+
+    /// Takes other settings. What needs another kernel part stays as it is.
+    pub fn reconfigure(&mut self, settings: Settings) {
+        self.division.set_budget(settings.cpu_pct, cpus());
+        self.settings = settings;
+    }
+
+    /// Tells what others of waytrace's processes took.
+    pub fn set_others(&mut self, others: Others) {
+        self.others = others;
+    }
+
+    /// Measures until a window is over, or `is_interrupted` says so, which is asked some times a second.
+    ///
+    /// # Errors
+    /// When the kernel part cannot be read.
+    pub fn run(&mut self, is_interrupted: &mut dyn FnMut() -> bool) -> Result<Step, Error> {
+        loop {
+            if is_interrupted() {
+                return Ok(Step::Interrupted);
+            }
+            if clock::monotonic_ns() >= self.window_end_ns {
+                return self.close().map(|window| Step::Window(Box::new(window)));
+            }
+            self.look()?;
+            match self.next_turn() {
+                Some(plan) => self.turn(plan, is_interrupted)?,
+                None => std::thread::sleep(self.until_window().min(IDLE_DRAIN)),
+            }
+        }
+    }
+
+    fn until_window(&self) -> Duration {
+        Duration::from_nanos(self.window_end_ns.saturating_sub(clock::monotonic_ns()))
+    }
+
+    /// Takes note of processes that began or ended; says who ended.
+    fn look(&mut self) -> Result<Vec<u32>, Error> {
+        let events = self.watch.drain();
+        Ok(look(&events, &mut self.watch, &mut self.host, &mut self.members))
+    }
+
+    fn next_turn(&mut self) -> Option<TurnPlan> {
+        if self.turns.is_none() || Instant::now() < self.next_turn || self.division.duty() <= 0.0 {
+            return None;
+        }
+        let next = self.schedule.next()?;
+        Some(TurnPlan {
+            tgid: next.tgid,
+            allocations_pct: self
+                .settings
+                .allocations
+                .then_some(self.settings.target_slowdown_pct * PROBES_SHARE),
+            accesses_hz: self.settings.accesses.then_some(ACCESSES_HZ),
+        })
+    }
+
+    /// A turn, up to its end or that of the window.
+    fn turn(&mut self, plan: TurnPlan, is_interrupted: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+        let Some(turns) = &mut self.turns else { return Ok(()) };
+        let began = Instant::now();
+        let length = Duration::from_nanos(self.schedule.length_ns(self.settings.window_ns));
+        let before_ns = clock::own_cpu_ns();
+        let mut turn = match turns.begin(plan) {
+            Ok(turn) => turn,
+            // It has gone meanwhile: no more than that is known to be wrong.
+            Err(error) => {
+                tracing::debug!(tgid = plan.tgid, %error, "no turn");
+                return Ok(());
+            }
+        };
+        let mut has_ended = false;
+        while !has_ended
+            && began.elapsed() < length
+            && clock::monotonic_ns() < self.window_end_ns
+            && !is_interrupted()
+        {
+            std::thread::sleep(DRAIN.min(length.saturating_sub(began.elapsed())));
+            turn.drain();
+            let events = self.watch.drain();
+            has_ended =
+                look(&events, &mut self.watch, &mut self.host, &mut self.members).contains(&plan.tgid);
+        }
+        let span = began.elapsed();
+        let result = turn.finish();
+        self.taken.turns_ns += clock::own_cpu_ns().saturating_sub(before_ns);
+        self.taken.turned_ns += span.as_nanos() as u64;
+        match result {
+            Ok(result) => self.host.turned(plan.tgid, result),
+            Err(error) => tracing::warn!(tgid = plan.tgid, %error, "a closer look was lost"),
+        }
+        // Pauses make turns as rare as the budget has it.
+        let duty = self.division.duty();
+        if duty > 0.0 && duty < 1.0 {
+            self.next_turn = Instant::now() + span.mul_f64((1.0 - duty) / duty).min(LONGEST_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// Closes the window that ends now.
+    fn close(&mut self) -> Result<HostWindow, Error> {
+        self.look()?;
+        let processes = self.watch.close()?;
+        let mut window = self.host.close(&mut self.watch, &mut self.members, processes);
+        self.watch.settle()?;
+        let now_ns = clock::monotonic_ns();
+        // A machine that slept, or an engine held up, has no windows to make up for.
+        self.window_end_ns =
+            (self.window_end_ns + self.settings.window_ns).max(now_ns + self.settings.window_ns / 2);
+        window.missing = self.members.missing();
+        window.loss = self.watch.losses()?;
+        self.schedule.window(self.host.candidates());
+        self.account(&mut window);
+        window.collectors = self.collectors(&window);
+        Ok(window)
+    }
+
+    /// What the window cost, and what that means for the next.
+    fn account(&mut self, window: &mut HostWindow) {
+        let own_cpu_ns = clock::own_cpu_ns();
+        let own_ns = own_cpu_ns.saturating_sub(self.own_cpu_ns);
+        self.own_cpu_ns = own_cpu_ns;
+        let mut taken = std::mem::take(&mut self.taken);
+        taken.length_ns = window.length_ns;
+        taken.all_ns = own_ns + self.others.recording_cpu_ns;
+        self.division.learn(taken);
+        let mut rss_bytes = own::rss_bytes();
+        if rss_bytes > self.settings.rss_bytes {
+            if let Some(turns) = &mut self.turns {
+                turns.forget_names();
+            }
+            own::trim();
+            rss_bytes = own::rss_bytes();
+        }
+        self.division.over_memory(rss_bytes > self.settings.rss_bytes);
+        let percent = |ns: u64| 100.0 * ns as f64 / window.length_ns.max(1) as f64;
+        window.own = OwnCost {
+            cpu_pct: percent(taken.all_ns),
+            recording_cpu_pct: percent(self.others.recording_cpu_ns),
+            rss_bytes,
+            open_files: own::open_files(),
+            probes: self.watch.probes_count(),
+            store_bytes: self.others.store_bytes,
+            store_waiting: self.others.store_waiting,
+        };
+        self.others.recording_cpu_ns = 0;
+        self.turns_cpu_pct = percent(taken.turns_ns);
+    }
+
+    fn collectors(&self, window: &HostWindow) -> Vec<CollectorShare> {
+        let share = |name: &str, state, reason, tool_cpu_pct| CollectorShare {
+            name: name.to_owned(),
+            state,
+            reason,
+            tool_cpu_pct,
+        };
+        let turns = |wanted: bool, part: f64| match (&self.no_turns, wanted) {
+            (_, false) => {
+                (ShareState::Unavailable, Some("switched off by the configuration".to_owned()), 0.0)
+            }
+            (Some(reason), _) => (ShareState::Unavailable, Some(reason.clone()), 0.0),
+            (None, true) => {
+                let (state, reason) = self.division.state();
+                (state, reason, self.turns_cpu_pct * part)
+            }
+        };
+        let part =
+            1.0 / f64::from(u8::from(self.settings.allocations) + u8::from(self.settings.accesses)).max(1.0);
+        let base_pct = (window.own.cpu_pct - window.own.recording_cpu_pct - self.turns_cpu_pct).max(0.0);
+        let (allocations, accesses) =
+            (turns(self.settings.allocations, part), turns(self.settings.accesses, part));
+        let mut shares = vec![
+            share("counters", ShareState::Full, None, base_pct),
+            share("allocations", allocations.0, allocations.1, allocations.2),
+            share("accesses", accesses.0, accesses.1, accesses.2),
+        ];
+        shares.extend(self.watch.collectors());
+        shares
+    }
+}
+
+/// Takes note of what happened to processes; says who ended.
+fn look<M: Membership>(
+    events: &[ProcessEvent],
+    watch: &mut Watch,
+    host: &mut Host,
+    members: &mut M,
+) -> Vec<u32> {
+    let mut ended = Vec::new();
+    for event in events {
+        match event {
+            ProcessEvent::Forked { parent, child } => {
+                members.forked(*parent, child);
+                host.follow(watch, members, child);
+            }
+            ProcessEvent::Executed(process) => {
+                members.executed(process);
+                host.follow(watch, members, process);
+            }
+            ProcessEvent::Ended(process) => {
+                host.ended(watch, members, process);
+                members.ended(process);
+                ended.push(process.tgid);
+            }
+        }
+    }
+    ended
+}
+
+fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}

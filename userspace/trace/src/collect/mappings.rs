@@ -116,7 +116,7 @@ fn places(tgid: u32, starting: bool) -> Option<Vec<FilePlaces>> {
 }
 
 /// What was found, if calls that map and that unmap are among it.
-fn complete(found: Vec<FilePlaces>) -> Option<Vec<FilePlaces>> {
+pub fn complete(found: Vec<FilePlaces>) -> Option<Vec<FilePlaces>> {
     let makes = |call| found.iter().flat_map(|file| &file.places).any(|place| place.call == call);
     (makes(Call::Mmap) && makes(Call::Munmap)).then_some(found)
 }

@@ -20,8 +20,8 @@ pub struct ProcessNumbers {
     pub threads_count: u32,
     /// CPU time.
     pub cpu_ns: u64,
-    /// Time threads were ready and waited for a CPU.
-    pub run_queue_ns: u64,
+    /// Time threads were ready and waited for a CPU; `None` where the kernel does not keep it.
+    pub run_queue_ns: Option<u64>,
     /// Time threads neither ran nor waited for a CPU.
     pub off_cpu_ns: u64,
     /// Faults without I/O.
@@ -34,6 +34,16 @@ pub struct ProcessNumbers {
     pub involuntary_switches_count: u64,
     /// Moves to another CPU.
     pub migrations_count: u64,
+    /// Bytes added to the address space; `None` where its mappings are not watched.
+    pub mmap_bytes: Option<u64>,
+    /// Bytes taken from it, likewise.
+    pub munmap_bytes: Option<u64>,
+    /// CPU cycles, where a PMU counted them all the time.
+    pub cycles_count: Option<u64>,
+    /// Instructions, likewise.
+    pub instructions_count: Option<u64>,
+    /// Misses of the last cache level, likewise.
+    pub cache_misses_count: Option<u64>,
     /// Threads of most CPU time: id, name, CPU time in nanoseconds.
     pub threads: Vec<(u32, String, u64)>,
     /// It has ended: no thread of it is left.
@@ -48,9 +58,15 @@ pub struct Book {
     exited: Vec<TaskNumbers>,
     window_ns: u64,
     window_boot_ns: u64,
+    knows_run_queue: bool,
 }
 
 impl Book {
+    /// An empty one. `knows_run_queue` where the kernel keeps how long threads wait for a CPU.
+    pub fn new(knows_run_queue: bool) -> Self {
+        Self { knows_run_queue, ..Self::default() }
+    }
+
     /// Takes note of all threads, before the first window.
     pub fn begin(&mut self, tasks: Vec<TaskNumbers>, now_ns: u64, now_boot_ns: u64) {
         self.known = tasks.into_iter().map(|task| (task.tid, task)).collect();
@@ -79,6 +95,7 @@ impl Book {
                 tgid: task.tgid,
                 start_boot_ns: start,
                 has_ended: true,
+                run_queue_ns: self.knows_run_queue.then_some(0),
                 ..ProcessNumbers::default()
             });
             if process.comm.is_empty() || task.tid == task.tgid {
@@ -136,7 +153,9 @@ impl ProcessNumbers {
         let cpu_ns = task.cpu_ns.saturating_sub(from.cpu_ns);
         let waited_ns = task.run_queue_ns.saturating_sub(from.run_queue_ns);
         self.cpu_ns += cpu_ns;
-        self.run_queue_ns += waited_ns;
+        if let Some(run_queue_ns) = &mut self.run_queue_ns {
+            *run_queue_ns += waited_ns;
+        }
         self.off_cpu_ns += lived_ns.saturating_sub(cpu_ns + waited_ns);
         self.minor_faults_count += task.minor_faults_count.saturating_sub(from.minor_faults_count);
         self.major_faults_count += task.major_faults_count.saturating_sub(from.major_faults_count);
@@ -174,13 +193,13 @@ mod tests {
 
     #[test]
     fn windows_hold_what_came_up_in_them() {
-        let mut book = Book::default();
+        let mut book = Book::new(true);
         book.begin(vec![task(7, 7, 1, 100), task(7, 8, 2, 50)], 1_000, 1_000);
         let mut waited = task(7, 8, 2, 60);
         waited.run_queue_ns = 40;
         let processes = book.close(vec![task(7, 7, 1, 400), waited], 2_000, 2_000);
         let process = only(&processes);
-        assert_eq!((process.cpu_ns, process.run_queue_ns, process.threads_count), (310, 40, 2));
+        assert_eq!((process.cpu_ns, process.run_queue_ns, process.threads_count), (310, Some(40), 2));
         assert_eq!(process.off_cpu_ns, (1_000 - 300) + (1_000 - 50));
         assert_eq!(process.threads, [(7, "main".to_owned(), 300), (8, "work".to_owned(), 10)]);
         let processes = book.close(vec![task(7, 7, 1, 400), waited], 3_000, 3_000);
@@ -189,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_thread_that_ended_leaves_its_last_numbers() {
-        let mut book = Book::default();
+        let mut book = Book::new(true);
         book.begin(vec![task(7, 7, 1, 100), task(7, 8, 2, 50)], 1_000, 1_000);
         book.exited(&task(7, 8, 2, 80));
         let processes = book.close(vec![task(7, 7, 1, 100)], 2_000, 2_000);
@@ -199,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_process_within_a_window_is_seen_whole() {
-        let mut book = Book::default();
+        let mut book = Book::new(true);
         book.begin(Vec::new(), 1_000, 1_000);
         book.exited(&task(9, 9, 1_200, 77));
         let processes = book.close(Vec::new(), 2_000, 2_000);
@@ -208,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_reused_id_is_another_process() {
-        let mut book = Book::default();
+        let mut book = Book::new(true);
         book.begin(vec![task(7, 7, 1, 100)], 1_000, 1_000);
         book.exited(&task(7, 7, 1, 130));
         let processes = book.close(vec![task(7, 7, 1_500, 5)], 2_000, 2_000);
@@ -218,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_thread_seen_at_its_end_counts_once() {
-        let mut book = Book::default();
+        let mut book = Book::new(true);
         book.begin(vec![task(7, 7, 1, 100)], 1_000, 1_000);
         book.exited(&task(7, 7, 1, 130));
         let processes = book.close(vec![task(7, 7, 1, 130)], 2_000, 2_000);
@@ -227,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_new_thread_has_lived_since_it_began() {
-        let mut book = Book::default();
+        let mut book = Book::new(true);
         book.begin(Vec::new(), 1_000, 5_000);
         let processes = book.close(vec![task(7, 7, 5_700, 100)], 2_000, 6_000);
         assert_eq!(only(&processes).off_cpu_ns, 200);

@@ -12,20 +12,29 @@
 //! Kernel threads are left out.
 
 mod book;
+mod events;
+mod mappings;
 
 use aya::maps::{MapData, RingBuf};
 use waytrace_abi::counter::TaskNumbers;
 use waytrace_abi::lifecycle;
 use waytrace_abi::pod;
+use waytrace_abi::settings::Settings;
 use waytrace_model::collector::Loss;
+use waytrace_model::monitor::CollectorShare;
 
 pub use book::ProcessNumbers;
 
 use crate::kernel::{Constants, HeatRoom, Kernel};
+use crate::probes::Prober;
 use crate::record::{self, Record};
 use crate::{Error, clock};
 use book::Book;
+use events::Counted;
+use mappings::Watched;
 
+/// Windows of events, several of which make one of a host.
+const INTERVAL_NS: u64 = 1_000_000_000;
 /// Room for some thousands of records between two drains.
 const RING_BYTES: u32 = 1 << 20;
 
@@ -61,29 +70,37 @@ pub struct Watch {
     kernel: Kernel,
     ring: RingBuf<MapData>,
     book: Book,
+    counted: Counted,
+    watched: Option<Watched>,
     losses: [u64; waytrace_abi::loss::KINDS as usize],
 }
 
 impl Watch {
-    /// Loads a kernel part of its own and begins.
+    /// Loads a kernel part of its own and begins; with events of the PMU and with mappings of the processes that are followed, if they are wanted.
     ///
     /// # Errors
     /// When the kernel refuses it, or waytrace runs in a PID namespace of its own.
-    pub fn start() -> Result<Self, Error> {
-        let mut kernel = Kernel::load(&CONSTANTS)?;
+    pub fn start(with_events: bool, with_mappings: bool) -> Result<Self, Error> {
+        let events = events::open(with_events)?;
+        let event_count = events.positions().len() as u32;
+        let mut kernel = Kernel::load(&Constants { event_count, ..CONSTANTS })?;
         if !kernel.sees_own_id()? {
             return Err(Error::PidNamespace);
         }
-        kernel.configure(waytrace_abi::settings::Settings::default())?;
+        let run_start_ns = clock::monotonic_ns();
+        kernel.configure(Settings { run_start_ns, ..Settings::default() })?;
         let ring = kernel.ring()?;
         for (program, tracepoint) in
             [("task_forked", "fork"), ("task_executed", "exec"), ("task_exited", "exit")]
         {
             kernel.attach_raw_tracepoint(program, &format!("sched_process_{tracepoint}"))?;
         }
+        let counted = Counted::start(&mut kernel, events, run_start_ns, INTERVAL_NS)?;
+        let watched = if with_mappings { Some(Watched::new(Prober::new(&mut kernel)?)) } else { None };
         let losses = kernel.losses()?;
-        let mut watch = Self { kernel, ring, book: Book::default(), losses };
-        watch.book.begin(watch.tasks()?, clock::monotonic_ns(), clock::boot_ns());
+        let book = Book::new(kernel.knows_run_queue());
+        let mut watch = Self { kernel, ring, book, counted, watched, losses };
+        watch.book.begin(watch.tasks()?, run_start_ns, clock::boot_ns());
         Ok(watch)
     }
 
@@ -92,7 +109,26 @@ impl Watch {
     /// # Errors
     /// When there is no room for more.
     pub fn follow(&mut self, tgid: u32) -> Result<(), Error> {
+        self.changed(tgid);
         self.kernel.add_target(tgid)
+    }
+
+    /// A process that is followed runs another program.
+    pub fn changed(&mut self, tgid: u32) {
+        if let Some(watched) = &mut self.watched {
+            watched.add(tgid);
+        }
+    }
+
+    /// Watches the mappings of processes that are followed since the last time, and live.
+    ///
+    /// # Errors
+    /// When the kernel part cannot be reached.
+    pub fn settle(&mut self) -> Result<(), Error> {
+        match &mut self.watched {
+            Some(watched) => watched.settle(&mut self.kernel),
+            None => Ok(()),
+        }
     }
 
     /// Nobody wants to know more of this process.
@@ -100,6 +136,9 @@ impl Watch {
     /// # Errors
     /// When the kernel part cannot be reached.
     pub fn forget(&mut self, tgid: u32) -> Result<(), Error> {
+        if let Some(watched) = &mut self.watched {
+            watched.remove(tgid);
+        }
         self.kernel.forget_target(tgid)
     }
 
@@ -107,7 +146,16 @@ impl Watch {
     pub fn drain(&mut self) -> Vec<ProcessEvent> {
         let mut events = Vec::new();
         while let Some(record) = self.ring.next().map(|item| record::decode(&item)) {
-            let Some(Record::Lifecycle(event)) = record else { continue };
+            let event = match record {
+                Some(Record::Lifecycle(event)) => event,
+                Some(Record::Map(change)) => {
+                    if let Some(watched) = &mut self.watched {
+                        watched.changed(&change);
+                    }
+                    continue;
+                }
+                _ => continue,
+            };
             let is_leader = event.task.tgid == event.task.tid;
             match event.kind {
                 lifecycle::FORK if is_leader => {
@@ -132,7 +180,25 @@ impl Watch {
     /// When the iterator cannot run.
     pub fn close(&mut self) -> Result<Vec<ProcessNumbers>, Error> {
         let tasks = self.tasks()?;
-        Ok(self.book.close(tasks, clock::monotonic_ns(), clock::boot_ns()))
+        let mut processes = self.book.close(tasks, clock::monotonic_ns(), clock::boot_ns());
+        let counted = self.counted.take(&mut self.kernel)?;
+        for process in &mut processes {
+            if let Some(watched) = &mut self.watched {
+                (process.mmap_bytes, process.munmap_bytes) = watched.take(process.tgid);
+            }
+            counted.enter(process);
+        }
+        Ok(processes)
+    }
+
+    /// How the collectors beside the kernel's own numbers fare.
+    pub fn collectors(&self) -> Vec<CollectorShare> {
+        vec![self.counted.share(), mappings::share(self.watched.as_ref())]
+    }
+
+    /// Probes in place.
+    pub fn probes_count(&self) -> u64 {
+        self.watched.as_ref().map_or(0, Watched::probes_count)
     }
 
     /// What was lost since the last time.
@@ -164,7 +230,7 @@ const CONSTANTS: Constants = Constants {
     min_traced_bytes: u64::MAX,
     wrappers_present: false,
     event_count: 0,
-    interval_ns: 1_000_000_000,
+    interval_ns: INTERVAL_NS,
     phases: false,
     accesses: false,
     heat: HeatRoom::NONE,

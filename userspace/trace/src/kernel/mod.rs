@@ -99,6 +99,7 @@ pub struct Kernel {
     multi: Option<multi::Programs>,
     lifetimes: bool,
     live_sets: usize,
+    knows_run_queue: bool,
 }
 
 impl Kernel {
@@ -151,6 +152,7 @@ impl Kernel {
         for (name, offset) in &offsets {
             loader.override_global(name, offset, true);
         }
+        let knows_run_queue = offsets.iter().any(|(name, _)| *name == RUN_QUEUE_FIELD.0);
         let ebpf = loader.load(OBJECT).map_err(refused)?;
         let object = object::relocated(OBJECT, &ebpf).map_err(Error::Missing)?;
         let tasks = TaskIterator::load(&object, "task_numbers", target_id)
@@ -162,7 +164,19 @@ impl Kernel {
                 None
             }
         };
-        Ok(Self { ebpf, tasks, multi, lifetimes: constants.lifetimes, live_sets: live_sets as usize })
+        Ok(Self {
+            ebpf,
+            tasks,
+            multi,
+            lifetimes: constants.lifetimes,
+            live_sets: live_sets as usize,
+            knows_run_queue,
+        })
+    }
+
+    /// Whether this kernel keeps how long tasks wait for a CPU.
+    pub fn knows_run_queue(&self) -> bool {
+        self.knows_run_queue
     }
 
     /// Whether the kernel part knows this process by the id it has for itself. It does not where waytrace runs in a PID

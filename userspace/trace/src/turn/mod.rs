@@ -13,13 +13,11 @@
 mod result;
 mod room;
 
-use std::collections::HashMap;
-
 use aya::maps::{MapData, RingBuf};
 use waytrace_abi::cookie::FreedSize;
 use waytrace_abi::settings::Settings;
 use waytrace_hw::Machine;
-use waytrace_image::allocators::{self, AllocatorMap, FileKey};
+use waytrace_image::allocators::{self, AllocatorMap};
 use waytrace_image::process;
 use waytrace_image::symbols::Symbolizer;
 use waytrace_model::access::Access;
@@ -31,7 +29,8 @@ use crate::budget::Budgeted;
 use crate::calibrate::{self, Costs};
 use crate::collect::allocations::Baseline;
 use crate::collect::perf::{Events, Perf};
-use crate::kernel::{Constants, HeatRoom, Kernel};
+use crate::kernel::{Constants, HeatRoom, Kernel, TotalsReader};
+use crate::known::{Files, Known};
 use crate::probes::{Detail, Prober};
 use crate::record::{self, Record};
 use crate::session::enter_wrappers;
@@ -44,8 +43,6 @@ const NOBODY: u32 = u32::MAX;
 const RING_BYTES: u32 = 1 << 20;
 /// Mean bytes between two stacks of a thread: a few a second of a busy one.
 const STACK_PERIOD_BYTES: u64 = 4 << 20;
-/// Programs whose allocators are remembered.
-const MAX_KNOWN: usize = 256;
 /// Windows of the switch program, which only a timer closes on a CPU that never switches.
 const INTERVAL_NS: u64 = 1_000_000_000;
 
@@ -69,7 +66,7 @@ pub struct Turns {
     _switches: Perf,
     ring: RingBuf<MapData>,
     symbolizer: Symbolizer,
-    known: HashMap<Vec<FileKey>, Result<AllocatorMap, String>>,
+    known: Known<Result<AllocatorMap, String>>,
 }
 
 impl Turns {
@@ -96,8 +93,14 @@ impl Turns {
             _switches: switches,
             ring,
             symbolizer: Symbolizer::default(),
-            known: HashMap::new(),
+            known: Known::default(),
         })
+    }
+
+    /// Forgets what it remembers of programs, to take less memory.
+    pub fn forget_names(&mut self) {
+        self.symbolizer = Symbolizer::default();
+        self.known.forget();
     }
 
     /// Begins a turn.
@@ -152,20 +155,15 @@ impl Turns {
 
     /// The allocators of a process; looked for once per set of files.
     fn allocators(&mut self, tgid: u32, mappings: &[process::Mapping]) -> Result<AllocatorMap, String> {
-        let mut files: Vec<FileKey> = process::executable_files(mappings)
-            .map(|mapping| FileKey { dev: mapping.dev, inode: mapping.inode })
-            .collect();
-        files.sort_unstable();
-        files.dedup();
-        if let Some(known) = self.known.get(&files) {
-            return known.clone();
+        let files = Files::of(tgid, mappings);
+        let find = || allocators::find(tgid, mappings).map_err(|error| error.to_string());
+        let mut map = self.known.of(&files, find)?;
+        for point in &mut map.probes {
+            if let Some(path) = files.path(point.key) {
+                point.path.clone_from(path);
+            }
         }
-        if self.known.len() >= MAX_KNOWN {
-            self.known.clear();
-        }
-        let found = allocators::find(tgid, mappings).map_err(|error| error.to_string());
-        self.known.insert(files, found.clone());
-        found
+        Ok(map)
     }
 }
 
@@ -191,7 +189,7 @@ pub struct Turn<'t> {
     plan: TurnPlan,
     start_ns: u64,
     start_target_ns: u64,
-    cpu: crate::kernel::TotalsReader,
+    cpu: TotalsReader,
     baseline: Baseline,
     budgeted: Option<Budgeted>,
     no_allocations: Option<String>,

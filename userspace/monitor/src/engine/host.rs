@@ -1,0 +1,220 @@
+//! A window of a host, put together from what the kernel keeps of all processes and from turns.
+
+use std::collections::{BTreeMap, HashMap};
+
+use waytrace_model::monitor::{HostWindow, Metric, ProcessWindow, TargetWindow, Values};
+use waytrace_trace::clock;
+use waytrace_trace::host::{ProcessId, ProcessNumbers, Watch};
+use waytrace_trace::turn::TurnResult;
+
+use super::closer::Closer;
+use super::own;
+use super::schedule::Candidate;
+
+/// Says whose process it is.
+pub trait Membership {
+    /// A process of a target, or one that may be, made another.
+    fn forked(&mut self, parent: u32, child: &ProcessId);
+    /// A process runs another program.
+    fn executed(&mut self, process: &ProcessId);
+    /// A process ended.
+    fn ended(&mut self, process: &ProcessId);
+    /// These are all processes there are.
+    fn resync(&mut self, processes: &[ProcessId]);
+    /// The target a process belongs to.
+    fn target_of(&mut self, process: &ProcessId) -> Option<String>;
+    /// Targets without a process.
+    fn missing(&mut self) -> Vec<String>;
+}
+
+/// The window under way.
+#[derive(Default)]
+pub struct Host {
+    index: u64,
+    start_ns: u64,
+    start_boot_ns: u64,
+    start_unix_ns: u64,
+    /// Processes of targets, with their target; also those that ended in this window.
+    followed: HashMap<(u32, u64), String>,
+    turned: Vec<(u32, TurnResult)>,
+    candidates: Vec<Candidate>,
+}
+
+impl Host {
+    /// Begins with the processes there are.
+    pub fn begin(&mut self, watch: &mut Watch, members: &mut impl Membership, processes: &[ProcessNumbers]) {
+        let ids: Vec<ProcessId> = processes.iter().map(id).collect();
+        members.resync(&ids);
+        for process in &ids {
+            self.follow(watch, members, process);
+        }
+        self.start();
+    }
+
+    fn start(&mut self) {
+        self.start_ns = clock::monotonic_ns();
+        self.start_boot_ns = clock::boot_ns();
+        self.start_unix_ns = clock::unix_ns();
+    }
+
+    /// Follows a process if it belongs to a target, else not any more.
+    pub fn follow(&mut self, watch: &mut Watch, members: &mut impl Membership, process: &ProcessId) {
+        let key = (process.tgid, process.start_boot_ns);
+        let done = match members.target_of(process) {
+            Some(target) => {
+                let is_new = self.followed.insert(key, target).is_none();
+                if is_new {
+                    watch.follow(process.tgid)
+                } else {
+                    watch.changed(process.tgid);
+                    Ok(())
+                }
+            }
+            None => {
+                self.followed.remove(&key);
+                watch.forget(process.tgid)
+            }
+        };
+        if let Err(error) = done {
+            tracing::debug!(tgid = process.tgid, %error, "cannot be followed from its beginning; windows will tell of it");
+        }
+    }
+
+    /// A process has ended; its numbers are told with the window.
+    pub fn ended(&mut self, watch: &mut Watch, members: &mut impl Membership, process: &ProcessId) {
+        if let Some(target) = members.target_of(process) {
+            self.followed.insert((process.tgid, process.start_boot_ns), target);
+        }
+        if let Err(error) = watch.forget(process.tgid) {
+            tracing::debug!(tgid = process.tgid, %error, "its place in the kernel part stays taken");
+        }
+    }
+
+    /// A turn is over.
+    pub fn turned(&mut self, tgid: u32, result: TurnResult) {
+        self.turned.push((tgid, result));
+    }
+
+    /// Processes that may have turns in the window that begins.
+    pub fn candidates(&mut self) -> Vec<Candidate> {
+        std::mem::take(&mut self.candidates)
+    }
+
+    /// Closes the window: `processes` is what came up of every process.
+    pub fn close(
+        &mut self,
+        watch: &mut Watch,
+        members: &mut impl Membership,
+        processes: Vec<ProcessNumbers>,
+    ) -> HostWindow {
+        let mut window = HostWindow {
+            index: self.index,
+            start_unix_ns: self.start_unix_ns,
+            start_boot_ns: self.start_boot_ns,
+            length_ns: clock::monotonic_ns().saturating_sub(self.start_ns),
+            ..HostWindow::default()
+        };
+        self.index += 1;
+        self.start();
+        let alive: Vec<ProcessId> = processes.iter().filter(|process| !process.has_ended).map(id).collect();
+        members.resync(&alive);
+        for process in &alive {
+            let was = self.followed.get(&(process.tgid, process.start_boot_ns));
+            if was != members.target_of(process).as_ref() {
+                self.follow(watch, members, process);
+            }
+        }
+        let mut targets: BTreeMap<String, (TargetWindow, Closer)> = BTreeMap::new();
+        let mut homes: HashMap<u32, String> = HashMap::new();
+        for process in processes {
+            let Some(name) = self.followed.get(&(process.tgid, process.start_boot_ns)) else { continue };
+            let (target, _) = targets.entry(name.clone()).or_default();
+            homes.insert(process.tgid, name.clone());
+            if !process.has_ended {
+                self.candidates.push(Candidate {
+                    tgid: process.tgid,
+                    start_boot_ns: process.start_boot_ns,
+                    target: name.clone(),
+                    cpu_ns: process.cpu_ns,
+                });
+            }
+            enter(target, process);
+        }
+        for (tgid, result) in self.turned.drain(..) {
+            if let Some((_, closer)) = homes.get(&tgid).and_then(|name| targets.get_mut(name)) {
+                closer.add(result);
+            }
+        }
+        self.followed.retain(|(tgid, start), _| {
+            alive
+                .binary_search_by_key(&(*tgid, *start), |process| (process.tgid, process.start_boot_ns))
+                .is_ok()
+        });
+        window.targets = targets
+            .into_iter()
+            .map(|(name, (mut target, closer))| {
+                target.target = name;
+                closer.enter(&mut target, window.length_ns);
+                finish(&mut target);
+                target
+            })
+            .collect();
+        window
+    }
+}
+
+fn id(process: &ProcessNumbers) -> ProcessId {
+    ProcessId { tgid: process.tgid, start_boot_ns: process.start_boot_ns, comm: process.comm.clone() }
+}
+
+/// Adds a process to its target.
+fn enter(target: &mut TargetWindow, process: ProcessNumbers) {
+    let values = values(&process);
+    target.values.add_process(&values);
+    target.processes.push(ProcessWindow {
+        pid: process.tgid,
+        start_boot_ns: process.start_boot_ns,
+        comm: process.comm,
+        values,
+        threads: process.threads,
+    });
+}
+
+fn values(process: &ProcessNumbers) -> Values {
+    let mut values: Values = [
+        (Metric::Processes, 1),
+        (Metric::Threads, u64::from(process.threads_count)),
+        (Metric::Cpu, process.cpu_ns),
+        (Metric::OffCpu, process.off_cpu_ns),
+        (Metric::MinorFaults, process.minor_faults_count),
+        (Metric::MajorFaults, process.major_faults_count),
+        (Metric::VoluntarySwitches, process.voluntary_switches_count),
+        (Metric::InvoluntarySwitches, process.involuntary_switches_count),
+        (Metric::Migrations, process.migrations_count),
+    ]
+    .into_iter()
+    .map(|(metric, value)| (metric, value as f64))
+    .collect();
+    let memory = (!process.has_ended).then(|| own::process_memory_bytes(process.tgid)).flatten();
+    let known = [
+        (Metric::RunQueue, process.run_queue_ns),
+        (Metric::Mapped, memory.map(|(mapped, _)| mapped)),
+        (Metric::Rss, memory.map(|(_, resident)| resident)),
+        (Metric::MmapBytes, process.mmap_bytes),
+        (Metric::MunmapBytes, process.munmap_bytes),
+        (Metric::Cycles, process.cycles_count),
+        (Metric::Instructions, process.instructions_count),
+        (Metric::CacheMisses, process.cache_misses_count),
+    ];
+    for (metric, value) in known {
+        values.set(metric, value.map(|value| value as f64));
+    }
+    values
+}
+
+/// Puts the processes of most CPU time first, and leaves out the rest.
+fn finish(target: &mut TargetWindow) {
+    let cpu_ns = |process: &ProcessWindow| process.values.get(Metric::Cpu).unwrap_or(0.0);
+    target.processes.sort_by(|a, b| cpu_ns(b).total_cmp(&cpu_ns(a)).then(a.pid.cmp(&b.pid)));
+    target.processes.truncate(TargetWindow::MAX_PROCESSES);
+}

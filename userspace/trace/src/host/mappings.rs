@@ -1,0 +1,140 @@
+//! Every mmap, munmap, mremap and brk of the processes that are followed, by a probe behind each place of their code that makes one.
+//!
+//! Only calls that are made cost something, and only in these processes. A process whose code makes them where nobody can foresee (its own system calls) is
+//! left out, and so is one beyond [`MAX_PROCESSES`].
+
+use std::collections::{BTreeSet, HashMap};
+
+use waytrace_abi::mapping::MapChange;
+use waytrace_image::process;
+use waytrace_image::system_calls::{self, FilePlaces};
+use waytrace_model::monitor::{CollectorShare, ShareState};
+
+use crate::Error;
+use crate::collect::mappings::{complete, heap_end};
+use crate::kernel::Kernel;
+use crate::known::{Files, Known};
+use crate::probes::{Placed, Plan, Prober, Reaper, Scope};
+
+/// Processes with probes. The kernel asks each of a file's probes at each hit whether it is meant.
+pub const MAX_PROCESSES: usize = 256;
+
+/// The probes, and what they have told.
+pub struct Watched {
+    prober: Prober,
+    reaper: Reaper,
+    placed: HashMap<u32, Placed>,
+    /// Bytes added and removed since the window began, by process.
+    sums: HashMap<u32, (u64, u64)>,
+    /// Processes for which there was no room, or no place to probe.
+    left_out: usize,
+    known: Known<Option<Vec<FilePlaces>>>,
+    /// Processes to watch from the window's end on, if they live to see it.
+    waiting: BTreeSet<u32>,
+}
+
+impl Watched {
+    /// Watches nobody yet.
+    pub fn new(prober: Prober) -> Self {
+        Self {
+            prober,
+            reaper: Reaper::default(),
+            placed: HashMap::new(),
+            sums: HashMap::new(),
+            left_out: 0,
+            known: Known::default(),
+            waiting: BTreeSet::new(),
+        }
+    }
+
+    /// A process is to be watched; also one that runs another program now. It is as soon as it has proved to live longer than it takes to
+    /// place probes: at the next call of [`Self::settle`].
+    pub fn add(&mut self, tgid: u32) {
+        self.remove(tgid);
+        self.waiting.insert(tgid);
+    }
+
+    /// Watches those that wait and are alive.
+    ///
+    /// # Errors
+    /// When the kernel part cannot be reached. That a process cannot be watched is no error.
+    pub fn settle(&mut self, kernel: &mut Kernel) -> Result<(), Error> {
+        std::mem::take(&mut self.waiting).into_iter().try_for_each(|tgid| self.place(kernel, tgid))
+    }
+
+    fn place(&mut self, kernel: &mut Kernel, tgid: u32) -> Result<(), Error> {
+        if self.placed.len() >= MAX_PROCESSES {
+            self.left_out += 1;
+            return Ok(());
+        }
+        let Ok(mappings) = process::mappings(tgid) else { return Ok(()) };
+        let files = Files::of(tgid, &mappings);
+        let Some(mut found) = self.known.of(&files, || complete(system_calls::find(tgid, &mappings))) else {
+            self.left_out += 1;
+            return Ok(());
+        };
+        for file in &mut found {
+            if let Some(path) = files.path(file.key) {
+                file.path.clone_from(path);
+            }
+        }
+        if let Some(end) = heap_end(tgid, &mappings) {
+            kernel.set_heap_end(tgid, end)?;
+        }
+        match self.prober.place(&Plan::of_calls(&found), Scope::Process(tgid)) {
+            Ok(placed) => {
+                self.placed.insert(tgid, placed);
+                self.sums.insert(tgid, (0, 0));
+            }
+            Err(error) => {
+                tracing::debug!(tgid, %error, "its mappings are not watched");
+                self.left_out += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Nobody wants to know more of a process. What it told stays until it is taken.
+    pub fn remove(&mut self, tgid: u32) {
+        self.waiting.remove(&tgid);
+        if let Some(placed) = self.placed.remove(&tgid) {
+            self.reaper.take(placed);
+        }
+    }
+
+    /// A call was made.
+    pub fn changed(&mut self, change: &MapChange) {
+        let sum = self.sums.entry(change.tgid).or_default();
+        sum.0 += change.added_bytes;
+        sum.1 += change.removed_bytes;
+    }
+
+    /// What a process added and removed since the last time; `None` where it is not watched.
+    pub fn take(&mut self, tgid: u32) -> (Option<u64>, Option<u64>) {
+        let sum = match self.placed.contains_key(&tgid) {
+            true => self.sums.insert(tgid, (0, 0)),
+            false => self.sums.remove(&tgid),
+        };
+        (sum.map(|sum| sum.0), sum.map(|sum| sum.1))
+    }
+
+    /// Links in place.
+    pub fn probes_count(&self) -> u64 {
+        self.placed.len() as u64
+    }
+}
+
+/// How it fares.
+pub fn share(watched: Option<&Watched>) -> CollectorShare {
+    let (state, reason) = match watched {
+        None => (ShareState::Unavailable, Some("switched off by the configuration".to_owned())),
+        Some(Watched { left_out: 0, .. }) => (ShareState::Full, None),
+        Some(Watched { left_out, .. }) => (
+            ShareState::Reduced,
+            Some(format!(
+                "{left_out} processes so far were left out: their system calls are not where they can be probed, or there were more than {MAX_PROCESSES}"
+            )),
+        ),
+    };
+    CollectorShare { name: "mappings".to_owned(), state, reason, tool_cpu_pct: 0.0 }
+}
