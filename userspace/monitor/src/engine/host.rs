@@ -11,6 +11,9 @@ use super::closer::Closer;
 use super::own;
 use super::schedule::Candidate;
 
+/// So many processes are few.
+const FEW_PROCESSES: usize = 32;
+
 /// Says whose process it is.
 pub trait Membership {
     /// A process of a target, or one that may be, made another.
@@ -41,14 +44,21 @@ pub struct Host {
 }
 
 impl Host {
-    /// Begins with the processes there are.
-    pub fn begin(&mut self, watch: &mut Watch, members: &mut impl Membership, processes: &[ProcessNumbers]) {
+    /// Begins with the processes there are. Returns those of targets, where they are few: who is asked for by name is looked at at once.
+    pub fn begin(
+        &mut self,
+        watch: &mut Watch,
+        members: &mut impl Membership,
+        processes: &[ProcessNumbers],
+    ) -> Vec<u32> {
         let ids: Vec<ProcessId> = processes.iter().map(id).collect();
         members.resync(&ids);
         for process in &ids {
             self.follow(watch, members, process);
         }
         self.start();
+        let few = self.followed.len() <= FEW_PROCESSES;
+        self.followed.keys().filter(|_| few).map(|(tgid, _)| *tgid).collect()
     }
 
     fn start(&mut self) {
@@ -93,6 +103,14 @@ impl Host {
     /// A turn is over.
     pub fn turned(&mut self, tgid: u32, result: TurnResult) {
         self.turned.push((tgid, result));
+    }
+
+    /// Processes of targets that used CPU time, who used most first.
+    pub fn active(&self) -> Vec<u32> {
+        let mut active: Vec<&Candidate> =
+            self.candidates.iter().filter(|process| process.cpu_ns > 0).collect();
+        active.sort_unstable_by_key(|process| std::cmp::Reverse(process.cpu_ns));
+        active.into_iter().map(|process| process.tgid).collect()
     }
 
     /// Processes that may have turns in the window that begins.

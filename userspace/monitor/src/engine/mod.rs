@@ -150,8 +150,8 @@ impl<M: Membership> Engine<M> {
             settings,
         };
         let processes = engine.watch.close()?;
-        engine.host.begin(&mut engine.watch, &mut engine.members, &processes);
-        engine.watch.settle()?;
+        let first = engine.host.begin(&mut engine.watch, &mut engine.members, &processes);
+        engine.watch.settle(&first)?;
         Ok(engine)
     }
 
@@ -263,7 +263,7 @@ impl<M: Membership> Engine<M> {
         self.look()?;
         let processes = self.watch.close()?;
         let mut window = self.host.close(&mut self.watch, &mut self.members, processes);
-        self.watch.settle()?;
+        self.watch.settle(&self.host.active())?;
         let now_ns = clock::monotonic_ns();
         // A machine that slept, or an engine held up, has no windows to make up for.
         self.window_end_ns =

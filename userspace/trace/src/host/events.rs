@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use waytrace_hw::Machine;
-use waytrace_hw::events::{EventSpec, PerfAttr, Source, resolve_list};
+use waytrace_hw::events::{Source, resolve};
 use waytrace_model::monitor::{CollectorShare, ShareState};
 
 use super::ProcessNumbers;
@@ -12,26 +12,45 @@ use crate::kernel::Kernel;
 use crate::{Error, clock};
 
 /// In the order of their positions.
-const EVENTS: &str = "cycles,instructions,cache-misses";
+const EVENTS: [&str; 3] = ["cycles", "instructions", "cache-misses"];
 
-/// Opens the events on every CPU; those the machine lacks are left out, and the report says why.
+/// Events that are open, and why others are not.
+pub struct Open {
+    events: Events,
+    reason: Option<String>,
+}
+
+impl Open {
+    /// How many there are.
+    pub fn count(&self) -> u32 {
+        self.events.positions().len() as u32
+    }
+}
+
+/// Opens the events on every CPU; those the machine lacks are left out.
 ///
 /// # Errors
 /// When the machine cannot be read.
-pub fn open(wanted: bool) -> Result<Events, Error> {
+pub fn open(wanted: bool) -> Result<Open, Error> {
     let machine = Machine::live();
     let cpus = waytrace_hw::topology::cpus_online(machine.root())?;
-    let specs = if wanted { resolve_list(&machine, EVENTS)? } else { Vec::new() };
-    let attrs: Vec<(PerfAttr, u16)> =
-        specs.iter().zip(0..).filter_map(|(spec, position)| Some((attr(spec)?, position))).collect();
-    Events::open(&attrs, &cpus, false)
-}
-
-fn attr(spec: &EventSpec) -> Option<PerfAttr> {
-    match &spec.source {
-        Source::Perf(attr) => Some(attr.clone()),
-        Source::Task(_) => None,
+    let (mut attrs, mut reasons) = (Vec::new(), Vec::new());
+    for (name, position) in EVENTS.into_iter().zip(0..).filter(|_| wanted) {
+        match resolve(&machine, name).map(|spec| spec.source) {
+            Ok(Source::Perf(attr)) => attrs.push((attr, position)),
+            Ok(Source::Task(_)) => {}
+            Err(error) => reasons.push(error.to_string()),
+        }
     }
+    let events = Events::open(&attrs, &cpus, false)?;
+    reasons.extend(events.report.reason.clone());
+    // Where there is no PMU at all the first event says so for all.
+    let reason = if attrs.is_empty() { reasons.into_iter().next() } else { Some(reasons.join("; ")) };
+    let reason = reason.filter(|reason| !reason.is_empty());
+    Ok(Open {
+        events,
+        reason: reason.or_else(|| (!wanted).then(|| "switched off by the configuration".to_owned())),
+    })
 }
 
 /// The events while they count.
@@ -52,14 +71,9 @@ impl Counted {
     ///
     /// # Errors
     /// When the kernel refuses a program or a timer.
-    pub fn start(
-        kernel: &mut Kernel,
-        events: Events,
-        start_ns: u64,
-        interval_ns: u64,
-    ) -> Result<Self, Error> {
+    pub fn start(kernel: &mut Kernel, opened: Open, start_ns: u64, interval_ns: u64) -> Result<Self, Error> {
+        let Open { events, reason } = opened;
         let positions = events.positions().to_vec();
-        let reason = events.report.reason.clone();
         let cpus = waytrace_hw::topology::cpus_online(Machine::live().root())?;
         // Without events nothing is to be read at switches.
         let perf = match positions.is_empty() {

@@ -19,6 +19,9 @@ use crate::probes::{Placed, Plan, Prober, Reaper, Scope};
 /// Processes with probes. The kernel asks each of a file's probes at each hit whether it is meant.
 pub const MAX_PROCESSES: usize = 256;
 
+/// Threads that remove probes; the processes they were in are mostly gone.
+const REMOVERS: usize = 4;
+
 /// The probes, and what they have told.
 pub struct Watched {
     prober: Prober,
@@ -38,7 +41,7 @@ impl Watched {
     pub fn new(prober: Prober) -> Self {
         Self {
             prober,
-            reaper: Reaper::default(),
+            reaper: Reaper::with_threads(REMOVERS),
             placed: HashMap::new(),
             sums: HashMap::new(),
             left_out: 0,
@@ -47,19 +50,24 @@ impl Watched {
         }
     }
 
-    /// A process is to be watched; also one that runs another program now. It is as soon as it has proved to live longer than it takes to
-    /// place probes: at the next call of [`Self::settle`].
+    /// A process is to be watched; also one that runs another program now. It is as soon as it has proved to do something, and to live longer than it
+    /// takes to place probes: see [`Self::settle`].
     pub fn add(&mut self, tgid: u32) {
         self.remove(tgid);
         self.waiting.insert(tgid);
     }
 
-    /// Watches those that wait and are alive.
+    /// Watches those of `active`, who do most first, that wait for it. Who does nothing maps nothing.
     ///
     /// # Errors
     /// When the kernel part cannot be reached. That a process cannot be watched is no error.
-    pub fn settle(&mut self, kernel: &mut Kernel) -> Result<(), Error> {
-        std::mem::take(&mut self.waiting).into_iter().try_for_each(|tgid| self.place(kernel, tgid))
+    pub fn settle(&mut self, kernel: &mut Kernel, active: &[u32]) -> Result<(), Error> {
+        for tgid in active {
+            if self.waiting.remove(tgid) {
+                self.place(kernel, *tgid)?;
+            }
+        }
+        Ok(())
     }
 
     fn place(&mut self, kernel: &mut Kernel, tgid: u32) -> Result<(), Error> {

@@ -82,8 +82,7 @@ impl Watch {
     /// When the kernel refuses it, or waytrace runs in a PID namespace of its own.
     pub fn start(with_events: bool, with_mappings: bool) -> Result<Self, Error> {
         let events = events::open(with_events)?;
-        let event_count = events.positions().len() as u32;
-        let mut kernel = Kernel::load(&Constants { event_count, ..CONSTANTS })?;
+        let mut kernel = Kernel::load(&Constants { event_count: events.count(), ..CONSTANTS })?;
         if !kernel.sees_own_id()? {
             return Err(Error::PidNamespace);
         }
@@ -120,13 +119,13 @@ impl Watch {
         }
     }
 
-    /// Watches the mappings of processes that are followed since the last time, and live.
+    /// Watches the mappings of the processes of `active`, who do most first, that are followed and not watched yet.
     ///
     /// # Errors
     /// When the kernel part cannot be reached.
-    pub fn settle(&mut self) -> Result<(), Error> {
+    pub fn settle(&mut self, active: &[u32]) -> Result<(), Error> {
         match &mut self.watched {
-            Some(watched) => watched.settle(&mut self.kernel),
+            Some(watched) => watched.settle(&mut self.kernel, active),
             None => Ok(()),
         }
     }

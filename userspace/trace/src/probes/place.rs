@@ -67,10 +67,16 @@ impl Placed {
 /// Removes probes without waiting for the kernel's grace periods: each descriptor is closed by a thread of its own, for
 /// the close takes the breakpoints out at once and then waits. Threads are kept for the next descriptors. Dropping it
 /// waits for the last of them.
-#[derive(Default)]
 pub struct Reaper {
     shared: Arc<Work>,
     threads: Vec<JoinHandle<()>>,
+    most_threads: usize,
+}
+
+impl Default for Reaper {
+    fn default() -> Self {
+        Self::with_threads(usize::MAX)
+    }
 }
 
 #[derive(Default)]
@@ -102,6 +108,11 @@ impl Work {
 }
 
 impl Reaper {
+    /// One of at most so many threads: what they cannot take at once waits, and its breakpoints with it.
+    pub fn with_threads(most_threads: usize) -> Self {
+        Self { shared: Arc::default(), threads: Vec::new(), most_threads }
+    }
+
     /// Takes the probes out of the target's text; the call itself does not wait.
     pub fn take(&mut self, placed: Placed) {
         let missing = {
@@ -109,7 +120,7 @@ impl Reaper {
             state.queue.extend(placed.descriptors);
             state.queue.len().saturating_sub(state.idle)
         };
-        for _ in 0..missing {
+        for _ in 0..missing.min(self.most_threads.saturating_sub(self.threads.len())) {
             let work = Arc::clone(&self.shared);
             let thread = std::thread::Builder::new().name("reaper".to_owned());
             if let Ok(thread) = thread.spawn(move || while work.next().map(drop).is_some() {}) {

@@ -19,7 +19,7 @@ use waytrace_abi::settings::Settings;
 use waytrace_hw::Machine;
 use waytrace_image::allocators::{self, AllocatorMap};
 use waytrace_image::process;
-use waytrace_image::symbols::Symbolizer;
+use waytrace_image::symbols::{self, Symbolizer};
 use waytrace_model::access::Access;
 
 pub use result::{Sampled, SiteShare, TurnResult};
@@ -43,6 +43,8 @@ const NOBODY: u32 = u32::MAX;
 const RING_BYTES: u32 = 1 << 20;
 /// Mean bytes between two stacks of a thread: a few a second of a busy one.
 const STACK_PERIOD_BYTES: u64 = 4 << 20;
+/// A service's debug information is read, a compiler's is not: hundreds of megabytes take seconds.
+const NAMING: symbols::Settings = symbols::Settings { debug_max_bytes: 16 << 20 };
 /// Windows of the switch program, which only a timer closes on a CPU that never switches.
 const INTERVAL_NS: u64 = 1_000_000_000;
 
@@ -92,14 +94,14 @@ impl Turns {
             pace,
             _switches: switches,
             ring,
-            symbolizer: Symbolizer::default(),
+            symbolizer: Symbolizer::new(NAMING),
             known: Known::default(),
         })
     }
 
     /// Forgets what it remembers of programs, to take less memory.
     pub fn forget_names(&mut self) {
-        self.symbolizer = Symbolizer::default();
+        self.symbolizer = Symbolizer::new(NAMING);
         self.known.forget();
     }
 
