@@ -1,0 +1,163 @@
+//! The sections of a file but targets and collectors.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::quantity;
+
+/// `[budget]`: what watching may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Budget {
+    /// CPU time of waytrace itself, recordings included, percent of all CPUs together.
+    pub cpu_pct: f64,
+    /// Its resident memory, MiB.
+    pub rss_mb: u64,
+    /// What probes and samples may take of a target's CPU time, percent.
+    pub target_slowdown_pct: f64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { cpu_pct: 1.0, rss_mb: 150, target_slowdown_pct: 1.0 }
+    }
+}
+
+/// `[history]`: what is kept.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HistorySection {
+    /// The database; none is kept without it.
+    pub path: Option<PathBuf>,
+    /// How long the steps are kept.
+    pub keep: Keep,
+    /// All that is kept, bytes.
+    #[serde(deserialize_with = "quantity::size")]
+    pub max_bytes: u64,
+}
+
+impl Default for HistorySection {
+    fn default() -> Self {
+        Self { path: None, keep: Keep::default(), max_bytes: 1 << 30 }
+    }
+}
+
+/// `keep` of `[history]`: how long each step is kept, nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keep {
+    /// Windows as they were measured.
+    #[serde(rename = "window", deserialize_with = "quantity::time")]
+    pub window_ns: u64,
+    /// Steps of a minute.
+    #[serde(rename = "minute", deserialize_with = "quantity::time")]
+    pub minute_ns: u64,
+    /// Steps of an hour.
+    #[serde(rename = "hour", deserialize_with = "quantity::time")]
+    pub hour_ns: u64,
+}
+
+impl Default for Keep {
+    fn default() -> Self {
+        const DAY_NS: u64 = 86_400_000_000_000;
+        Self { window_ns: DAY_NS, minute_ns: 14 * DAY_NS, hour_ns: 400 * DAY_NS }
+    }
+}
+
+/// `[http]`: whom to answer.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpSection {
+    /// Address and port; nobody is answered without it.
+    pub listen: Option<String>,
+    /// File with the token that requests must carry.
+    pub token_file: Option<PathBuf>,
+    /// Certificate chain, PEM.
+    pub tls_cert: Option<PathBuf>,
+    /// Its key, PEM.
+    pub tls_key: Option<PathBuf>,
+    /// Answers others than this machine without token or TLS.
+    pub insecure: bool,
+    /// Targets with metrics of their own; the others are summed up.
+    pub max_targets: usize,
+}
+
+impl Default for HttpSection {
+    fn default() -> Self {
+        Self {
+            listen: None,
+            token_file: None,
+            tls_cert: None,
+            tls_key: None,
+            insecure: false,
+            max_targets: 500,
+        }
+    }
+}
+
+/// `[record]`: detailed profiles because of alerts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordSection {
+    /// How many an hour at most.
+    pub max_per_hour: u32,
+    /// How long each takes, where its rule does not say, nanoseconds.
+    #[serde(rename = "duration", deserialize_with = "quantity::time")]
+    pub duration_ns: u64,
+    /// Every allocator call is seen, whatever that costs the target.
+    pub exact: bool,
+}
+
+impl Default for RecordSection {
+    fn default() -> Self {
+        Self { max_per_hour: 6, duration_ns: 10_000_000_000, exact: false }
+    }
+}
+
+/// `[[rule]]`: a condition that raises an alert.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleSection {
+    /// What it is called in alerts.
+    pub name: String,
+    /// The condition.
+    pub when: String,
+    /// Targets it is judged for, a glob.
+    #[serde(default = "every")]
+    pub target: String,
+    /// How long it must hold until there is an alert, nanoseconds; two windows where it is not said.
+    #[serde(default, rename = "for", deserialize_with = "quantity::some_time")]
+    pub hold_ns: Option<u64>,
+    /// How long it must not hold until the alert ends, nanoseconds; as long as `for` where it is not said.
+    #[serde(default, rename = "clear_for", deserialize_with = "quantity::some_time")]
+    pub clear_ns: Option<u64>,
+    /// Whether a detailed profile is made, and for how long in nanoseconds where it is not `[record]`'s.
+    #[serde(default, deserialize_with = "quantity::switch_or_time")]
+    pub record: Option<Option<u64>>,
+    /// Hooks that are told, by name.
+    #[serde(default)]
+    pub hooks: Vec<String>,
+}
+
+/// `[[hook]]`: whom an alert is told; one of `webhook`, `command` and `log`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HookSection {
+    /// What rules call it.
+    pub name: String,
+    /// URL the alert is posted to as JSON.
+    pub webhook: Option<String>,
+    /// Program and arguments; it gets the alert as JSON on its standard input.
+    pub command: Option<Vec<String>>,
+    /// A line in waytrace's own log.
+    #[serde(default)]
+    pub log: bool,
+    /// When it is given up, nanoseconds.
+    #[serde(default, rename = "timeout", deserialize_with = "quantity::some_time")]
+    pub timeout_ns: Option<u64>,
+}
+
+fn every() -> String {
+    "*".to_owned()
+}
