@@ -11,4 +11,5 @@ mod interval;
 pub mod packing;
 pub mod pairing;
 pub mod rank;
+pub mod slope;
 pub mod spread;
