@@ -1,0 +1,11 @@
+//! The HTTP side over real sockets, fed with windows that are made up here: whoever asks, and however, the answers are known beforehand.
+
+mod access;
+mod browser;
+mod client;
+mod data;
+mod limits;
+mod metrics;
+mod profiles;
+mod push;
+mod server;
