@@ -93,6 +93,36 @@ pub enum StoreError {
         /// The database.
         path: PathBuf,
     },
+    /// Another monitor keeps its history there.
+    #[error("{path} is being written by another `waytrace monitor`; end that one, or --db another file")]
+    Monitored {
+        /// The database.
+        path: PathBuf,
+    },
+    /// No target of this name in the history.
+    #[error("no target `{target}` in the history of {path}; {candidates}")]
+    NoSuchTarget {
+        /// The database.
+        path: PathBuf,
+        /// What was asked for.
+        target: String,
+        /// The targets there are, as a sentence.
+        candidates: String,
+    },
+    /// Nothing was stored in a range.
+    #[error("no history of {what} from {from} to {to} in {path}; {there}")]
+    EmptyRange {
+        /// The database.
+        path: PathBuf,
+        /// `any target`, or which one.
+        what: String,
+        /// Begin, RFC 3339.
+        from: String,
+        /// End, RFC 3339.
+        to: String,
+        /// What there is, as a sentence.
+        there: String,
+    },
     /// No room.
     #[error(
         "no space left to write {path}; what was stored before is intact: free some space (`waytrace prune`), or --db another file"

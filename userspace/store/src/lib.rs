@@ -12,6 +12,7 @@ mod connect;
 mod error;
 mod location;
 mod migrate;
+mod monitor;
 mod pairs;
 mod prune;
 mod read;
@@ -25,6 +26,7 @@ mod write;
 
 pub use error::{Result, StoreError};
 pub use location::default_path;
+pub use monitor::{MonitorWriter, Retention, Session, Tended, is_ours, set_aside};
 pub use pairs::PairSeries;
 pub use prune::{PruneRule, Pruned};
 pub use read::accesses::samples::Accesses;

@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006-measured.sql"),
     include_str!("migrations/0007-pairs.sql"),
     include_str!("migrations/0008-sweeps.sql"),
+    include_str!("migrations/0009-monitor.sql"),
 ];
 
 /// `WTRC`: tells a waytrace database from any other SQLite file (`file runs.db` shows it too).

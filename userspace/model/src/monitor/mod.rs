@@ -4,11 +4,16 @@
 //! measured in a window is absent from [`Values`], and [`TargetWindow::absent`] says why.
 
 mod alert;
+mod history;
 mod metric;
 mod values;
 mod window;
 
 pub use alert::{Alert, AlertEnd, RecordingLink};
+pub use history::{
+    CollectorTotal, Gap, GapReason, HISTORY_SCHEMA_VERSION, HistoryOverview, MetricHistory, Point,
+    ProcessSeen, RangeInfo, RegionTotal, SiteTotal, Step, TargetHistory, TargetOverview,
+};
 pub use metric::{Fold, Metric, Unit};
 pub use values::Values;
 pub use window::{

@@ -17,6 +17,7 @@ mod heat;
 mod kept;
 mod measured;
 mod migration;
+mod monitor;
 mod opening;
 mod pairs;
 mod prune;

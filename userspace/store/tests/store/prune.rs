@@ -63,7 +63,7 @@ fn the_file_shrinks_and_nothing_of_a_deleted_run_stays() {
     let before_kept = left(&store).len();
     let pruned = store.prune(&PruneRule { runs: vec![RunId(2)], ..PruneRule::default() }, 0).unwrap();
     assert!(pruned.freed_bytes > 500_000, "freed {}", pruned.freed_bytes);
-    assert!(size() < 300_000, "{} bytes left of {before_kept} runs", size());
+    assert!(size() < 400_000, "{} bytes left of {before_kept} runs", size());
     store.prune(&rule, u64::MAX).unwrap();
     let connection = rusqlite::Connection::open(place.file()).unwrap();
     let mut tables = connection
