@@ -251,6 +251,14 @@ impl StoreError {
         matches!(self, Self::Sqlite { .. })
     }
 
+    /// Whether what was to be written is refused for what it is: the same will be refused again.
+    pub fn is_refusal(&self) -> bool {
+        let Self::Sqlite { source, .. } = self else { return false };
+        let codes = [ErrorCode::ConstraintViolation, ErrorCode::TypeMismatch, ErrorCode::TooBig];
+        source.sqlite_error_code().is_some_and(|code| codes.contains(&code))
+            || matches!(source, rusqlite::Error::ToSqlConversionFailure(_))
+    }
+
     /// Sorts an SQLite error on `path` into the variants a user can act on.
     pub(crate) fn on(path: &Path, source: rusqlite::Error) -> Self {
         let path = path.to_owned();

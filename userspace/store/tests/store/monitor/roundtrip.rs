@@ -105,7 +105,7 @@ fn an_alert_follows_its_recording_and_ends_with_its_monitor() {
     assert_eq!(in_range(START, START + WINDOW), [alert(0)]);
     let recorded = Alert { recording: RecordingLink::Run("redis-1".to_owned()), ..alert(0) };
     writer.alert(&recorded).unwrap();
-    assert_eq!(in_range(START, START + WINDOW), [recorded.clone()]);
+    assert_eq!(in_range(START, START + WINDOW)[0], recorded);
     let ended = Alert { ended: Some(AlertEnd { at_unix_ns: START + 5 * SECOND }), ..recorded };
     writer.alert(&ended).unwrap();
     writer.alert(&alert(1)).unwrap();
