@@ -129,6 +129,9 @@ pub struct RuleSection {
     /// How long it must hold until there is an alert, nanoseconds; two windows where it is not said.
     #[serde(default, rename = "for", deserialize_with = "quantity::some_time")]
     pub hold_ns: Option<u64>,
+    /// What must hold for the alert to end, where that is not the opposite of `when`.
+    #[serde(default)]
+    pub clear_when: Option<String>,
     /// How long it must not hold until the alert ends, nanoseconds; as long as `for` where it is not said.
     #[serde(default, rename = "clear_for", deserialize_with = "quantity::some_time")]
     pub clear_ns: Option<u64>,

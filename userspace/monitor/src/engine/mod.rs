@@ -13,6 +13,7 @@
 mod budget;
 mod closer;
 mod host;
+mod members;
 mod own;
 mod schedule;
 
@@ -26,6 +27,7 @@ use waytrace_trace::{Error, clock};
 use budget::{Division, Taken};
 use host::Host;
 pub use host::Membership;
+pub use members::Members;
 use schedule::Schedule;
 
 /// How often processes that began are looked at, and records of a turn taken.
@@ -189,6 +191,14 @@ impl<M: Membership> Engine<M> {
                 None => std::thread::sleep(self.until_window().min(IDLE_DRAIN)),
             }
         }
+    }
+
+    /// Ends the window under way, however long it has lasted.
+    ///
+    /// # Errors
+    /// When the kernel part cannot be read.
+    pub fn cut(&mut self) -> Result<HostWindow, Error> {
+        self.close()
     }
 
     fn until_window(&self) -> Duration {
