@@ -5,15 +5,15 @@ use std::net::SocketAddr;
 
 use super::error::Problem;
 use super::nearest::nearest;
-use super::{Config, HookSection, Switch, TargetConfig};
+use super::{Config, HookSection, Record, Switch, TargetConfig};
 use crate::targets::{Glob, Selector};
 
 /// Shorter windows cost more than they show; longer ones do not fit the steps of the history.
 const WINDOW_NS: std::ops::RangeInclusive<u64> = 100_000_000..=MINUTE_NS;
 const MINUTE_NS: u64 = 60_000_000_000;
 const HOUR_NS: u64 = 60 * MINUTE_NS;
-/// A rule that looks back farther would outlive every restart.
-const MOST_HOLD_NS: u64 = 24 * HOUR_NS;
+/// A rule that waits longer would outlive every restart.
+const MOST_WINDOWS: u32 = 10_000;
 /// What the kernel's maps and an idle runtime take already.
 const LEAST_RSS_MB: u64 = 32;
 /// An empty history with its indexes.
@@ -203,6 +203,12 @@ fn one_way(hook: &HookSection) -> Result<(), (&'static str, String)> {
     {
         return Err(("webhook", "`webhook` is a URL that begins with https:// or http://".to_owned()));
     }
+    let of_webhooks = [("header_file", &hook.header_file), ("ca_file", &hook.ca_file)];
+    if let Some((key, _)) = of_webhooks.into_iter().find(|(_, path)| path.is_some())
+        && hook.webhook.is_none()
+    {
+        return Err((key, format!("`{key}` belongs to a `webhook`, and there is none; remove it")));
+    }
     match hook.command.as_deref() {
         Some([program, ..]) if !program.is_empty() => {}
         Some(_) => {
@@ -229,10 +235,13 @@ fn rules(config: &Config) -> Result<(), Problem> {
         if rule.when.trim().is_empty() {
             return problem("when", "`when` is empty; write a condition".to_owned());
         }
-        for (key, held_ns) in [("for", rule.hold_ns), ("clear_for", rule.clear_ns)] {
-            if held_ns.is_some_and(|held_ns| held_ns > MOST_HOLD_NS) {
-                return problem(key, format!("`{key}` is at most \"24h\""));
+        for (key, windows) in [("hold_for", rule.hold_for), ("clear_after", rule.clear_after)] {
+            if !(1..=MOST_WINDOWS).contains(&windows) {
+                return problem(key, format!("`{key}` is a number of windows, from 1 to {MOST_WINDOWS}"));
             }
+        }
+        if matches!(rule.record, Record::Seconds(seconds) if !(1..=600).contains(&seconds)) {
+            return problem("record", "`record` is from 1 to 600 seconds".to_owned());
         }
         let names = || config.hooks.iter().map(|hook| hook.name.as_str());
         if let Some(unknown) = rule.hooks.iter().find(|hook| !names().any(|name| name == *hook)) {

@@ -10,6 +10,8 @@ mod flags;
 #[cfg(test)]
 mod keys;
 mod nearest;
+#[cfg(test)]
+mod packaging_tests;
 mod place;
 mod quantity;
 mod reload;
@@ -29,7 +31,9 @@ pub use error::{Error, Problem};
 pub use flags::Flags;
 pub use nearest::nearest;
 pub use reload::Reload;
-pub use sections::{Budget, HistorySection, HookSection, HttpSection, Keep, RecordSection, RuleSection};
+pub use sections::{
+    Budget, HistorySection, HookSection, HttpSection, Keep, Record, RecordSection, RuleSection,
+};
 pub use switch::{Collect, CollectorName, Switch};
 pub use target::{TargetBudget, TargetConfig};
 

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use serde::Deserializer;
 use serde::de::{Error, Visitor};
-use serde::{Deserialize as _, Deserializer};
 use waytrace_model::units::{ParseError, parse_duration_ns, parse_size_bytes};
 
 /// A duration, nanoseconds.
@@ -19,23 +19,6 @@ pub fn size<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
 /// A duration that may be left out.
 pub fn some_time<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
     time(input).map(Some)
-}
-
-/// `true`, `false`, or a duration: whether to do something, and for how long.
-pub fn switch_or_time<'de, D: Deserializer<'de>>(input: D) -> Result<Option<Option<u64>>, D::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged, expecting = "expected true, false, or a duration such as \"10s\"")]
-    enum Either {
-        Switch(bool),
-        Text(String),
-        Seconds(f64),
-    }
-    let text = match Either::deserialize(input)? {
-        Either::Switch(on) => return Ok(on.then_some(None)),
-        Either::Text(text) => text,
-        Either::Seconds(seconds) => seconds.to_string(),
-    };
-    Ok(Some(Some(parse_duration_ns(&text).map_err(Error::custom)?)))
 }
 
 struct Quantity {

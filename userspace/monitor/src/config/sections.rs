@@ -126,21 +126,37 @@ pub struct RuleSection {
     /// Targets it is judged for, a glob.
     #[serde(default = "every")]
     pub target: String,
-    /// How long it must hold until there is an alert, nanoseconds; two windows where it is not said.
-    #[serde(default, rename = "for", deserialize_with = "quantity::some_time")]
-    pub hold_ns: Option<u64>,
+    /// Windows in a row it must hold until there is an alert.
+    #[serde(default = "usual_hold")]
+    pub hold_for: u32,
+    /// Windows in a row it must not hold until the alert ends.
+    #[serde(default = "usual_clear")]
+    pub clear_after: u32,
     /// What must hold for the alert to end, where that is not the opposite of `when`.
     #[serde(default)]
     pub clear_when: Option<String>,
-    /// How long it must not hold until the alert ends, nanoseconds; as long as `for` where it is not said.
-    #[serde(default, rename = "clear_for", deserialize_with = "quantity::some_time")]
-    pub clear_ns: Option<u64>,
-    /// Whether a detailed profile is made, and for how long in nanoseconds where it is not `[record]`'s.
-    #[serde(default, deserialize_with = "quantity::switch_or_time")]
-    pub record: Option<Option<u64>>,
+    /// Whether a detailed profile is made.
+    #[serde(default)]
+    pub record: Record,
     /// Hooks that are told, by name.
     #[serde(default)]
     pub hooks: Vec<String>,
+}
+
+/// `record` of a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "`record` is true, false, or a number of seconds")]
+pub enum Record {
+    /// As long as `[record]` says, or not at all.
+    Switch(bool),
+    /// So many seconds.
+    Seconds(u32),
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self::Switch(false)
+    }
 }
 
 /// `[[hook]]`: whom an alert is told; one of `webhook`, `command` and `log`.
@@ -151,6 +167,10 @@ pub struct HookSection {
     pub name: String,
     /// URL the alert is posted to as JSON.
     pub webhook: Option<String>,
+    /// File with headers for the webhook, `Name: value` in each line.
+    pub header_file: Option<PathBuf>,
+    /// Certificates the webhook's are checked against, PEM, instead of the machine's.
+    pub ca_file: Option<PathBuf>,
     /// Program and arguments; it gets the alert as JSON on its standard input.
     pub command: Option<Vec<String>>,
     /// A line in waytrace's own log.
@@ -159,6 +179,14 @@ pub struct HookSection {
     /// When it is given up, nanoseconds.
     #[serde(default, rename = "timeout", deserialize_with = "quantity::some_time")]
     pub timeout_ns: Option<u64>,
+}
+
+fn usual_hold() -> u32 {
+    2
+}
+
+fn usual_clear() -> u32 {
+    3
 }
 
 fn every() -> String {

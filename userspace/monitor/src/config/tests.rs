@@ -39,8 +39,8 @@ cgroup = "/system.slice/nginx*"
 name = "grows"
 when = "growth(rss_bytes, 60s) > 1MB/s"
 target = "web"
-for = "30s"
-record = "15s"
+hold_for = 3
+record = 15
 hooks = ["tell"]
 
 [[hook]]
@@ -66,8 +66,7 @@ fn a_file_says_what_it_says() {
     assert!(redis.children && redis.leave_out == [CollectorName::Accesses]);
     assert_eq!(redis.budget, TargetBudget { cpu_pct: None, target_slowdown_pct: Some(0.2) });
     let rule = &config.rules[0];
-    assert_eq!((rule.hold_ns, rule.clear_ns), (Some(30_000_000_000), None));
-    assert_eq!(rule.record, Some(Some(15_000_000_000)));
+    assert_eq!((rule.hold_for, rule.clear_after, rule.record), (3, 3, Record::Seconds(15)));
     assert!(config.default_rules && !config.machine);
 }
 
@@ -103,8 +102,12 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("\"2s\"", "true", "expected a duration such as \"10s\""),
     ("0.5", "\"half\"", "x.toml:4: [budget]: `cpu_pct`: invalid type: string \"half\", expected f64"),
     ("cache = false", "cache = \"maybe\"", "expected \"auto\", true or false"),
-    ("record = \"15s\"", "record = \"soon\"", "`soon` is not a duration"),
-    ("record = \"15s\"", "record = []", "expected true, false, or a duration"),
+    (
+        "record = 15",
+        "record = []",
+        "x.toml:34: [[rule]] `grows`: `record` is true, false, or a number of seconds",
+    ),
+    ("record = 15", "record = 0", "x.toml:34: [[rule]] `grows`: `record` is from 1 to 600 seconds"),
     ("window = \"2s\"", "window = = 3", "x.toml:1"),
     (
         "children = true",
@@ -155,7 +158,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "x.toml:35: [[rule]] `grows`: there is no hook `call`; did you mean `tell`?",
     ),
     ("growth(rss_bytes, 60s) > 1MB/s", " ", "`when` is empty"),
-    ("\"30s\"", "\"3d\"", "`for` is at most \"24h\""),
+    ("hold_for = 3", "hold_for = 0", "`hold_for` is a number of windows, from 1"),
+    ("name = \"tell\"", "name = \"tell\"\nca_file = \"c\"", "`ca_file` belongs to a `webhook`"),
     ("command =", "log = true\ncommand =", "a hook has one of `webhook`, `command` and `log = true`"),
     ("[\"/usr/bin/logger\", \"-t\", \"waytrace\"]", "[]", "x.toml:39: [[hook]] `tell`: `command` is empty"),
     ("command = [\"/usr/bin/logger\", \"-t\", \"waytrace\"]", "webhook = \"x\"", "`webhook` is a URL"),

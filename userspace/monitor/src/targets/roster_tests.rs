@@ -226,6 +226,35 @@ fn waytrace_itself_is_never_a_target() {
 }
 
 #[test]
+fn a_real_process_is_found_by_everything_that_is_known_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("wt-roster-live");
+    fs::copy("/bin/sleep", &program).unwrap();
+    let mut child = std::process::Command::new(&program).arg("60").spawn().unwrap();
+    fs::remove_file(&program).unwrap();
+    let path = program.to_str().unwrap().to_owned();
+    let of = |name: &str| TargetConfig { name: name.into(), ..TargetConfig::default() };
+    let all = [
+        TargetConfig { exe: Some(path), ..of("exe, removed") },
+        TargetConfig { exe: Some("wt-roster-*".into()), ..of("name") },
+        TargetConfig { comm: Some("wt-roster-live".into()), ..of("comm") },
+        TargetConfig { pid: Some(child.id()), ..of("pid") },
+    ];
+    let found: Vec<Vec<u32>> = all
+        .iter()
+        .map(|target| {
+            let mut roster = Roster::new(std::slice::from_ref(target), false, Root::default()).unwrap();
+            roster.resync(&processes(&Root::default()));
+            roster.processes(&target.name).collect()
+        })
+        .collect();
+    let pid = child.id();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(found, vec![vec![pid]; 4]);
+}
+
+#[test]
 fn a_reload_keeps_who_still_matches() {
     let old = [target("redis", "redis", true), target("web", "nginx", false)];
     let mut roster = roster(&old);

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 use waytrace_hw::Root;
 
@@ -317,4 +318,15 @@ fn processes_are_read_from_proc() {
     assert!(!own.kernel_thread && own.start_boot_ns > 0 && own.ppid > 0);
     assert!(own.is(own.pid, own.start_boot_ns + 9_999_999), "the kernel's own time is of the same tick");
     assert!(!own.is(own.pid, own.start_boot_ns + 10_000_000));
+}
+
+proptest! {
+    #[test]
+    fn no_group_panics(text in "[0-9:,a-z/._@ -]{0,40}\n?.*", pattern in ".*") {
+        let groups = cgroup::Groups::parse(&text);
+        let _ = groups.in_container("0123456789ab") || groups.in_pod(UID);
+        if let Ok(glob) = cgroup::GroupGlob::new(&pattern) {
+            let _ = glob.matches(&groups);
+        }
+    }
 }
