@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::pprof::ProfileKind;
 use super::Error;
+use super::pprof::ProfileKind;
 
 /// Where and for whom to serve, and where to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -166,13 +166,14 @@ impl WebConfig {
     /// What is written is no address and port. Names are not resolved, but for `localhost`.
     pub fn address(&self) -> Result<Option<SocketAddr>, Error> {
         let Some(given) = &self.listen else { return Ok(None) };
-        let numeric =
-            given.strip_prefix("localhost:").map_or_else(|| given.clone(), |port| format!("127.0.0.1:{port}"));
+        let numeric = given
+            .strip_prefix("localhost:")
+            .map_or_else(|| given.clone(), |port| format!("127.0.0.1:{port}"));
         numeric.parse().map(Some).map_err(|_| Error::Listen { given: given.clone() })
     }
 }
 
-fn within<N: PartialOrd + ToString>(
+fn within<N: PartialOrd + ToString + Copy>(
     key: &'static str,
     given: N,
     low: N,

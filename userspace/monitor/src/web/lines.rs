@@ -4,9 +4,9 @@
 //! holds a window up. `SIGPIPE` must be ignored by the process, or the signal ends it before the error is seen.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::Arc;
 
 use serde::Serialize;
 use waytrace_model::monitor::HostWindow;

@@ -160,7 +160,8 @@ impl WebState {
     pub fn set_alert(&self, alert: Alert) {
         let mut live = self.live();
         let is_same = |other: &Alert| {
-            (&other.rule, &other.target, other.began_unix_ns) == (&alert.rule, &alert.target, alert.began_unix_ns)
+            (&other.rule, &other.target, other.began_unix_ns)
+                == (&alert.rule, &alert.target, alert.began_unix_ns)
         };
         if let Some(known) = live.alerts.iter_mut().find(|known| is_same(known)) {
             *known = alert;
@@ -264,7 +265,12 @@ fn size(window: &HostWindow) -> usize {
         let threads: usize = target.processes.iter().map(|process| process.threads.len() * 56).sum();
         let sites: usize = target.sites.iter().map(|site| 40 + site.name.len()).sum();
         let absent: usize = target.absent.iter().map(|(key, reason)| 64 + key.len() + reason.len()).sum();
-        size_of_val(target) + target.processes.len() * 560 + threads + sites + absent + target.sizes.len() * 8
+        size_of_val(target)
+            + target.processes.len() * 560
+            + threads
+            + sites
+            + absent
+            + target.sizes.len() * 8
             + target.regions.len() * 64
     });
     size_of_val(window) + targets.sum::<usize>() + window.missing.len() * 48 + window.collectors.len() * 160
@@ -278,7 +284,13 @@ mod tests {
     fn state() -> WebState {
         let window = Duration::from_secs(10);
         let (budget_cpu_pct, budget_rss_bytes) = (None, None);
-        WebState::new(About { version: "0".into(), window, budget_cpu_pct, budget_rss_bytes, max_targets: 10 })
+        WebState::new(About {
+            version: "0".into(),
+            window,
+            budget_cpu_pct,
+            budget_rss_bytes,
+            max_targets: 10,
+        })
     }
 
     #[test]
@@ -291,7 +303,8 @@ mod tests {
         assert_eq!((kept.len(), kept[0].index), (LENGTH, 500 - LENGTH as u64));
         assert_eq!(state.live().windows(2).iter().map(|w| w.index).collect::<Vec<_>>(), [498, 499]);
 
-        let target = TargetWindow { processes: vec![ProcessWindow::default(); 64], ..TargetWindow::default() };
+        let target =
+            TargetWindow { processes: vec![ProcessWindow::default(); 64], ..TargetWindow::default() };
         let large = Arc::new(HostWindow { targets: vec![target; 1_000], ..HostWindow::default() });
         state.publish(Arc::clone(&large));
         assert_eq!(state.live().windows(usize::MAX).len(), 1, "the last one stays, however large");

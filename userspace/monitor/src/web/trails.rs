@@ -92,7 +92,11 @@ mod tests {
             values: Values::from_iter([(Metric::Cpu, *cpu)]),
             ..TargetWindow::default()
         };
-        HostWindow { length_ns: 1_000_000_000, targets: targets.iter().map(target).collect(), ..HostWindow::default() }
+        HostWindow {
+            length_ns: 1_000_000_000,
+            targets: targets.iter().map(target).collect(),
+            ..HostWindow::default()
+        }
     }
 
     fn cpu(trails: &Trails, target: &str) -> Vec<f32> {

@@ -115,7 +115,11 @@ pub(super) fn overview(state: &WebState, count: usize) -> Overview {
         alerts_active: live.alerts().filter(|alert| alert.ended.is_none()).count(),
         columns: COLUMNS.map(Metric::name),
         trails: METRICS.map(Metric::name),
-        targets: last.iter().flat_map(|window| &window.targets).map(|target| row(&live, target, count)).collect(),
+        targets: last
+            .iter()
+            .flat_map(|window| &window.targets)
+            .map(|target| row(&live, target, count))
+            .collect(),
     }
 }
 

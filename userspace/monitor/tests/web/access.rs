@@ -31,14 +31,27 @@ fn without_the_token_all_paths_are_alike() {
     let server = guarded(folder.path());
     let wrong = format!("Authorization: Bearer {}x\r\n", &TOKEN[1..]);
     let dateless = |reply: &Reply| {
-        reply.head.lines().filter(|line| !line.to_ascii_lowercase().starts_with("date:")).collect::<Vec<_>>().join("\n")
+        reply
+            .head
+            .lines()
+            .filter(|line| !line.to_ascii_lowercase().starts_with("date:"))
+            .collect::<Vec<_>>()
+            .join("\n")
     };
     let first = get(server.address, "/");
     assert_eq!(first.code, 401);
     let text = first.text().to_lowercase() + &first.head.to_lowercase();
     assert!(!text.contains("waytrace") && !text.contains("secret-service") && !text.contains("0.0-test"));
-    for path in ["/", "/metrics", "/healthz", "/readyz", "/api/v1/windows", "/nowhere", "/debug/pprof/heap?pid=1030"] {
-        for (method, headers) in [("GET", ""), ("GET", wrong.as_str()), ("POST", ""), ("GET", "Host: evil.example\r\n"), ("PUT", "Content-Length: 3\r\n")] {
+    for path in
+        ["/", "/metrics", "/healthz", "/readyz", "/api/v1/windows", "/nowhere", "/debug/pprof/heap?pid=1030"]
+    {
+        for (method, headers) in [
+            ("GET", ""),
+            ("GET", wrong.as_str()),
+            ("POST", ""),
+            ("GET", "Host: evil.example\r\n"),
+            ("PUT", "Content-Length: 3\r\n"),
+        ] {
             let reply = request(server.address, method, path, headers);
             assert_eq!(dateless(&reply), dateless(&first), "{method} {path} {headers}");
             assert_eq!(reply.body, first.body, "{method} {path}");
@@ -108,13 +121,26 @@ fn a_taken_port_is_told() {
     let first = start(loopback());
     let config = WebConfig { listen: Some(first.address.to_string()), ..WebConfig::default() };
     let error = try_start(config, state(Duration::from_secs(1), 10), None).err().unwrap().to_string();
-    assert!(error.starts_with(&format!("http.listen = \"{}\": Address already in use", first.address)), "{error}");
+    assert!(
+        error.starts_with(&format!("http.listen = \"{}\": Address already in use", first.address)),
+        "{error}"
+    );
 }
 
 /// A self-signed certificate for localhost, or false where there is no openssl.
 fn certificate(folder: &Path) -> bool {
     let output = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
         .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
         .args(["-addext", "basicConstraints=critical,CA:FALSE"])
         .arg("-keyout")

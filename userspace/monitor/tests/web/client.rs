@@ -64,7 +64,8 @@ pub fn raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 pub fn request(address: SocketAddr, method: &str, path: &str, headers: &str) -> Reply {
     let text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
     let bytes = raw(address, text.as_bytes());
-    Reply::parse(&bytes).unwrap_or_else(|| panic!("no answer to {method} {path}: {:?}", String::from_utf8_lossy(&bytes)))
+    Reply::parse(&bytes)
+        .unwrap_or_else(|| panic!("no answer to {method} {path}: {:?}", String::from_utf8_lossy(&bytes)))
 }
 
 pub fn get(address: SocketAddr, path: &str) -> Reply {

@@ -14,13 +14,19 @@ fn windows_come_out_as_they_went_in() {
         serde_json::from_value(get(server.address, path).json()["windows"].clone()).unwrap()
     };
     assert_eq!(read("/api/v1/windows"), [HostWindow::clone(&published[4])]);
-    assert_eq!(read("/api/v1/windows?last=2"), [HostWindow::clone(&published[3]), HostWindow::clone(&published[4])]);
+    assert_eq!(
+        read("/api/v1/windows?last=2"),
+        [HostWindow::clone(&published[3]), HostWindow::clone(&published[4])]
+    );
     assert_eq!(read("/api/v1/windows?last=180").len(), 5);
     for bad in ["last=0", "last=181", "last=x", "last=", "first=1", "last=1&last=2"] {
         let reply = get(server.address, &format!("/api/v1/windows?{bad}"));
         assert_eq!(reply.code, 400, "{bad}");
     }
-    assert_eq!(get(server.address, "/api/v1/windows?last=0").text(), "last: must be a whole number from 1 to 180\n");
+    assert_eq!(
+        get(server.address, "/api/v1/windows?last=0").text(),
+        "last: must be a whole number from 1 to 180\n"
+    );
 }
 
 #[test]
@@ -34,9 +40,15 @@ fn the_overview_has_rows_and_their_past() {
     assert_eq!((view["index"].as_u64(), view["missing"][0].as_str()), (Some(3), Some("database")));
     let cpu = view["columns"].as_array().unwrap().iter().position(|name| name == "cpu_ns").unwrap();
     assert_eq!(view["targets"][0]["values"][cpu], 3e8);
-    let past: Vec<_> = view["targets"][0]["trail"].as_array().unwrap().iter().map(|point| point[0].as_f64().unwrap()).collect();
+    let past: Vec<_> = view["targets"][0]["trail"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|point| point[0].as_f64().unwrap())
+        .collect();
     assert_eq!(past, [1e8, 2e8, 3e8]);
-    let llc = view["columns"].as_array().unwrap().iter().position(|name| name == "llc_occupancy_bytes").unwrap();
+    let llc =
+        view["columns"].as_array().unwrap().iter().position(|name| name == "llc_occupancy_bytes").unwrap();
     assert!(view["targets"][0]["values"][llc].is_null(), "absent is not zero");
 }
 

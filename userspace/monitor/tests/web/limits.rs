@@ -3,14 +3,18 @@
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
+use waytrace_monitor::web::Server;
+
 use super::client::{Reply, connect, get, raw, request};
-use super::server::{loopback, start, target, window};
+use super::server::{loopback, start, state, target, window};
 
 #[test]
 fn every_path_answers_as_it_should() {
     let server = start(loopback());
     server.state.publish(window(0, vec![target("web", 3)]));
-    for path in ["/", "/metrics", "/healthz", "/readyz", "/api/v1/windows", "/api/v1/alerts", "/api/v1/overview"] {
+    for path in
+        ["/", "/metrics", "/healthz", "/readyz", "/api/v1/windows", "/api/v1/alerts", "/api/v1/overview"]
+    {
         let reply = get(server.address, path);
         assert_eq!(reply.code, 200, "{path}");
         assert_eq!(reply.header("x-content-type-options"), Some("nosniff"), "{path}");
@@ -24,7 +28,9 @@ fn every_path_answers_as_it_should() {
             assert_eq!((reply.code, reply.header("allow")), (405, Some("GET, HEAD")), "{method} {path}");
         }
     }
-    for path in ["/x", "/metrics/", "//", "/api/v1", "/debug/pprof/profile", "/../etc/passwd", "/%2e%2e/etc/passwd"] {
+    for path in
+        ["/x", "/metrics/", "//", "/api/v1", "/debug/pprof/profile", "/../etc/passwd", "/%2e%2e/etc/passwd"]
+    {
         assert_eq!(get(server.address, path).code, 404, "{path}");
     }
 }
@@ -84,7 +90,8 @@ fn old_and_pipelined_requests_are_answered() {
     assert_eq!((old.code, old.text().as_str()), (200, "ok\n"));
     let one = "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let last = "GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
-    let answers = String::from_utf8(raw(server.address, format!("{}{last}", one.repeat(20)).as_bytes())).unwrap();
+    let answers =
+        String::from_utf8(raw(server.address, format!("{}{last}", one.repeat(20)).as_bytes())).unwrap();
     assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 20);
     assert_eq!(answers.matches("HTTP/1.1 404 Not Found").count(), 1);
     assert!(answers.find("404").unwrap() > answers.rfind("200 OK").unwrap(), "in order");
@@ -129,6 +136,24 @@ fn slow_ones_hold_their_place_only_so_long() {
         assert!(Reply::parse(&rest).is_none_or(|reply| reply.code == 408));
     }
     assert_eq!(get(server.address, "/x").code, 404);
+}
+
+#[test]
+fn stopping_closes_what_is_idle_and_frees_the_port() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let handle =
+        Server::start(loopback(), state(Duration::from_secs(1), 10), None, runtime.handle()).unwrap();
+    let address = handle.address().unwrap();
+    let mut idle = connect(address);
+    let asked = runtime.block_on(async {
+        let code = tokio::task::spawn_blocking(move || get(address, "/healthz").code).await.unwrap();
+        handle.stop(Duration::from_secs(30)).await;
+        code
+    });
+    assert_eq!(asked, 200);
+    let mut rest = Vec::new();
+    assert_eq!(idle.read_to_end(&mut rest).unwrap_or(0), 0, "without a word");
+    std::net::TcpListener::bind(address).unwrap();
 }
 
 #[test]

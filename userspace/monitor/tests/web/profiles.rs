@@ -1,15 +1,19 @@
 //! `/debug/pprof`: who may have which profile, and how often.
 
+use std::io::Write;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use waytrace_monitor::web::{PprofConfig, ProfileError, ProfileFuture, ProfileKind, ProfileRequest, Profiles, WebConfig};
+use waytrace_monitor::web::{
+    PprofConfig, ProfileError, ProfileFuture, ProfileKind, ProfileRequest, Profiles, WebConfig,
+};
 
 use super::client::{connect, get, request};
 use super::server::{Running, loopback, state, try_start};
 
-/// Makes what stands for a profile here: its own request, as text. Of process 13 it takes a second, and others go wrong in their ways.
+/// Makes what stands for a profile here: its own request, as text. Of process 14 it takes ten minutes, and others go wrong in their ways.
 #[derive(Default)]
 pub struct Fake {
     pub begun: AtomicUsize,
@@ -35,7 +39,6 @@ impl Profiles for Fake {
         Box::pin(async move {
             let _guard = guard;
             match request.pid {
-                13 => tokio::time::sleep(Duration::from_secs(1)).await,
                 14 => tokio::time::sleep(Duration::from_secs(600)).await,
                 15 => return Err(ProfileError::Gone(15)),
                 16 => return Err(ProfileError::Unavailable("no uprobes here".into())),
@@ -60,7 +63,10 @@ fn a_profile_is_what_was_asked_for() {
     for kind in ProfileKind::ALL {
         let reply = get(server.address, &format!("/debug/pprof/{kind}?pid=11&seconds=5"));
         assert_eq!((reply.code, reply.text()), (200, format!("{kind} 11 5")));
-        assert_eq!(reply.header("content-disposition"), Some(&*format!("attachment; filename=\"{kind}-11.pb.gz\"")));
+        assert_eq!(
+            reply.header("content-disposition"),
+            Some(&*format!("attachment; filename=\"{kind}-11.pb.gz\""))
+        );
     }
     assert_eq!(get(server.address, "/debug/pprof/heap?pid=11").text(), "heap 11 10");
     assert!(get(server.address, "/debug/pprof/").text().contains("/debug/pprof/accesses?pid=PID"));
@@ -108,36 +114,38 @@ fn so_many_an_hour() {
     assert_eq!(fake.begun.load(Ordering::SeqCst), 2);
 }
 
+/// Waits until something has happened once.
+fn reached(count: &AtomicUsize) {
+    let start = Instant::now();
+    while count.load(Ordering::SeqCst) == 0 {
+        assert!(start.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Asks for a profile that takes as long as the connection is there.
+fn endless(server: &Running) -> TcpStream {
+    let mut client = connect(server.address);
+    client.write_all(b"GET /debug/pprof/heap?pid=14&seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    client
+}
+
 #[test]
 fn one_at_a_time() {
-    let (server, _) = serving(PprofConfig::default());
-    let address = server.address;
-    let first = std::thread::spawn(move || get(address, "/debug/pprof/heap?pid=13&seconds=30"));
-    let wait = std::time::Instant::now();
-    let busy = loop {
-        let reply = get(server.address, "/debug/pprof/allocs?pid=11&seconds=1");
-        if reply.code == 429 || wait.elapsed() > Duration::from_secs(30) || first.is_finished() {
-            break reply;
-        }
-    };
+    let (server, fake) = serving(PprofConfig::default());
+    let client = endless(&server);
+    reached(&fake.begun);
+    let busy = get(server.address, "/debug/pprof/allocs?pid=11&seconds=1");
     assert_eq!((busy.code, busy.text()), (429, "another profile is being made\n".into()));
-    assert!(busy.header("retry-after").is_some());
-    assert_eq!(first.join().unwrap().code, 200);
+    let after: u64 = busy.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&after), "{after}");
+    drop(client);
 }
 
 #[test]
 fn a_client_that_leaves_ends_its_profile() {
-    use std::io::Write;
     let (server, fake) = serving(PprofConfig::default());
-    let mut client = connect(server.address);
-    client.write_all(b"GET /debug/pprof/heap?pid=14&seconds=60 HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
-    let wait = std::time::Instant::now();
-    let reached = |count: &AtomicUsize| {
-        while count.load(Ordering::SeqCst) == 0 {
-            assert!(wait.elapsed() < Duration::from_secs(30));
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    };
+    let client = endless(&server);
     reached(&fake.begun);
     drop(client);
     reached(&fake.ended);

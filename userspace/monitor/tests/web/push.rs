@@ -24,8 +24,12 @@ fn collector(answers: &'static [&'static str]) -> (SocketAddr, Receiver<String>)
                 let count = stream.read(&mut chunk).unwrap_or(0);
                 bytes.extend_from_slice(&chunk[..count]);
                 let text = String::from_utf8_lossy(&bytes).into_owned();
-                let length = text.lines().find_map(|line| line.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok());
-                if count == 0 || text.split_once("\r\n\r\n").is_some_and(|(_, body)| body.len() >= length.unwrap_or(0)) {
+                let length = text.lines().find_map(|line| {
+                    line.to_lowercase().strip_prefix("content-length: ")?.parse::<usize>().ok()
+                });
+                if count == 0
+                    || text.split_once("\r\n\r\n").is_some_and(|(_, body)| body.len() >= length.unwrap_or(0))
+                {
                     break text;
                 }
             };
@@ -39,7 +43,7 @@ fn collector(answers: &'static [&'static str]) -> (SocketAddr, Receiver<String>)
     (address, told)
 }
 
-fn config(url: String, more: &str) -> PushConfig {
+fn config(url: &str, more: &str) -> PushConfig {
     serde_json::from_str(&format!("{{\"url\":\"{url}\"{more}}}")).unwrap()
 }
 
@@ -65,7 +69,7 @@ fn wait_for(address: SocketAddr, line: &str) {
 fn pyroscope_gets_name_time_and_profile() {
     let (address, told) = collector(&["200 OK"]);
     let server = start(loopback());
-    let pusher = Pusher::start(&config(format!("http://{address}/"), ""), &server.state).unwrap();
+    let pusher = Pusher::start(&config(&format!("http://{address}/"), ""), &server.state).unwrap();
     pusher.push(profile("web"));
     let request = told.recv_timeout(Duration::from_secs(30)).unwrap();
     assert!(request.starts_with("POST /ingest?name=waytrace.web%7Bkind%3Dheap%2Chost%3D"), "{request}");
@@ -83,7 +87,7 @@ fn parca_gets_json_and_the_token() {
     let (address, told) = collector(&["200 OK"]);
     let server = start(loopback());
     let more = format!(",\"protocol\":\"parca\",\"token_file\":{token:?}");
-    let pusher = Pusher::start(&config(format!("http://{address}"), &more), &server.state).unwrap();
+    let pusher = Pusher::start(&config(&format!("http://{address}"), &more), &server.state).unwrap();
     pusher.push(profile("web"));
     let request = told.recv_timeout(Duration::from_secs(30)).unwrap();
     assert!(request.starts_with("POST /profiles/writeraw HTTP/1.1\r\n"), "{request}");
@@ -96,7 +100,7 @@ fn parca_gets_json_and_the_token() {
 fn trouble_that_may_pass_is_waited_for_and_other_is_not() {
     let (address, told) = collector(&["503 Busy", "429 Slow Down", "200 OK", "400 No"]);
     let server = start(loopback());
-    let pusher = Pusher::start(&config(format!("http://{address}"), ""), &server.state).unwrap();
+    let pusher = Pusher::start(&config(&format!("http://{address}"), ""), &server.state).unwrap();
     pusher.push(profile("first"));
     for _ in 0..3 {
         assert!(told.recv_timeout(Duration::from_secs(30)).unwrap().contains("waytrace.first"));
@@ -116,13 +120,17 @@ fn a_collector_that_is_not_there_or_never_answers_delays_nobody() {
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for address in [silent.local_addr().unwrap(), gone] {
         let server = start(loopback());
-        let pusher = Pusher::start(&config(format!("http://{address}"), ",\"timeout_s\":1"), &server.state).unwrap();
+        let pusher =
+            Pusher::start(&config(&format!("http://{address}"), ",\"timeout_s\":1"), &server.state).unwrap();
         for n in 0..100 {
             pusher.push(profile(&n.to_string()));
         }
         wait_for(server.address, "waytrace_push_up 0");
         let page = get(server.address, "/metrics").text();
-        let dropped: u64 = page.lines().find_map(|line| line.strip_prefix("waytrace_push_dropped_total ")?.parse().ok()).unwrap();
+        let dropped: u64 = page
+            .lines()
+            .find_map(|line| line.strip_prefix("waytrace_push_dropped_total ")?.parse().ok())
+            .unwrap();
         assert!((83..=84).contains(&dropped), "sixteen wait, one may be under way: {dropped}");
         assert_eq!(get(server.address, "/metrics").code, 200);
     }
@@ -132,10 +140,15 @@ fn a_collector_that_is_not_there_or_never_answers_delays_nobody() {
 fn certificates_and_tokens_are_read_at_the_start() {
     let server = start(loopback());
     let refused = |more: &str| {
-        Pusher::start(&config("https://collector".into(), more), &server.state).err().unwrap().to_string()
+        Pusher::start(&config("https://collector", more), &server.state).err().unwrap().to_string()
     };
-    assert!(refused(",\"ca_file\":\"nowhere\"").starts_with("http.push.ca_file = \"nowhere\" cannot be read"));
-    assert!(refused(",\"token_file\":\"nowhere\"").starts_with("http.push.token_file = \"nowhere\" cannot be read"));
-    let with_push = WebConfig { push: Some(config("ftp://x".into(), "")), ..loopback() };
+    assert!(
+        refused(",\"ca_file\":\"nowhere\"").starts_with("http.push.ca_file = \"nowhere\" cannot be read")
+    );
+    assert!(
+        refused(",\"token_file\":\"nowhere\"")
+            .starts_with("http.push.token_file = \"nowhere\" cannot be read")
+    );
+    let with_push = WebConfig { push: Some(config("ftp://x", "")), ..loopback() };
     assert!(with_push.check().unwrap_err().to_string().contains("http.push.url = \"ftp://x\""));
 }

@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use waytrace_model::collector::Loss;
 use waytrace_model::monitor::{
-    CollectorShare, HostWindow, Metric, OwnCost, ProcessWindow, Region, ShareState, SiteRate, TargetWindow, Values,
+    CollectorShare, HostWindow, Metric, OwnCost, ProcessWindow, Region, ShareState, SiteRate, TargetWindow,
+    Values,
 };
 use waytrace_monitor::web::{About, Error, Profiles, Server, ServerHandle, WebConfig, WebState};
 
@@ -95,7 +96,11 @@ pub fn target(name: &str, n: u32) -> TargetWindow {
         threads: vec![(pid, comm.to_owned(), 60_000_000), (pid + 1, "io <b>".into(), 40_000_000)],
         ..ProcessWindow::default()
     };
-    let site = |name: &str, bytes_per_s| SiteRate { name: name.into(), alloc_per_s: bytes_per_s / 64.0, bytes_per_s };
+    let site = |name: &str, bytes_per_s| SiteRate {
+        name: name.into(),
+        alloc_per_s: bytes_per_s / 64.0,
+        bytes_per_s,
+    };
     TargetWindow {
         target: name.to_owned(),
         values,

@@ -41,9 +41,17 @@ fn of_window(page: &mut Exposition, window: &HostWindow) {
     page.gauge("waytrace_window_length_seconds", window.length_ns as f64 / 1e9, "Length of the last window.");
     page.gauge("waytrace_targets", window.targets.len() as f64, "Targets with a process in the last window.");
     let missing = window.missing.len() as f64;
-    page.gauge("waytrace_targets_missing", missing, "Configured targets without a process in the last window.");
+    page.gauge(
+        "waytrace_targets_missing",
+        missing,
+        "Configured targets without a process in the last window.",
+    );
     let own = &window.own;
-    page.gauge("waytrace_own_cpu_ratio", own.cpu_pct / 100.0, "CPU time it took, recordings included, in CPUs.");
+    page.gauge(
+        "waytrace_own_cpu_ratio",
+        own.cpu_pct / 100.0,
+        "CPU time it took, recordings included, in CPUs.",
+    );
     let recording = own.recording_cpu_pct / 100.0;
     page.gauge("waytrace_own_recording_cpu_ratio", recording, "Of that, recordings.");
     page.gauge("waytrace_own_rss_bytes", own.rss_bytes as f64, "Its resident memory.");
@@ -67,7 +75,8 @@ fn of_window(page: &mut Exposition, window: &HostWindow) {
 fn sums(page: &mut Exposition, live: &Live) {
     let help = "Targets of the last window that have no series of their own and are summed up as _other.";
     page.gauge("waytrace_targets_other", live.totals.others as f64, help);
-    let mut family = page.family("waytrace_lost", Kind::Counter, "What was seen to happen and not recorded, by kind.");
+    let mut family =
+        page.family("waytrace_lost", Kind::Counter, "What was seen to happen and not recorded, by kind.");
     for (kind, count) in &live.totals.loss {
         family.sample(&[("kind", kind)], *count as f64);
     }
@@ -87,8 +96,16 @@ fn sums(page: &mut Exposition, live: &Live) {
     }
     if let Some(history) = &live.history {
         page.counter("waytrace_history_written_windows", history.written, "Windows written to the history.");
-        page.gauge("waytrace_history_waiting_windows", history.waiting as f64, "Windows that wait to be written.");
-        page.counter("waytrace_history_dropped_windows", history.dropped, "Windows the history had to give up.");
+        page.gauge(
+            "waytrace_history_waiting_windows",
+            history.waiting as f64,
+            "Windows that wait to be written.",
+        );
+        page.counter(
+            "waytrace_history_dropped_windows",
+            history.dropped,
+            "Windows the history had to give up.",
+        );
         page.counter("waytrace_history_errors", history.errors, "Writes to the history that failed.");
         page.gauge("waytrace_history_bytes", history.bytes as f64, "Size of the history.");
         let is_well = f64::from(u8::from(history.trouble.is_none()));
@@ -97,7 +114,11 @@ fn sums(page: &mut Exposition, live: &Live) {
     hooks(page, live);
     if let Some(lines) = live.lines {
         page.counter("waytrace_lines_written", lines.written, "Windows written as lines of JSON.");
-        page.counter("waytrace_lines_dropped", lines.dropped, "Windows the reader of lines was too slow for.");
+        page.counter(
+            "waytrace_lines_dropped",
+            lines.dropped,
+            "Windows the reader of lines was too slow for.",
+        );
         let is_open = f64::from(u8::from(!lines.is_closed));
         page.gauge("waytrace_lines_up", is_open, "Whether lines of JSON are still read.");
     }
@@ -106,9 +127,11 @@ fn sums(page: &mut Exposition, live: &Live) {
 fn hooks(page: &mut Exposition, live: &Live) {
     let mut family = page.family("waytrace_hook_sent", Kind::Counter, "Alerts a hook was told.");
     live.hooks.iter().for_each(|hook| family.sample(&[("hook", &hook.name)], hook.sent as f64));
-    let mut family = page.family("waytrace_hook_failed", Kind::Counter, "Attempts to tell a hook that failed.");
+    let mut family =
+        page.family("waytrace_hook_failed", Kind::Counter, "Attempts to tell a hook that failed.");
     live.hooks.iter().for_each(|hook| family.sample(&[("hook", &hook.name)], hook.failed as f64));
-    let mut family = page.family("waytrace_hook_dropped", Kind::Counter, "Alerts a hook was not told in the end.");
+    let mut family =
+        page.family("waytrace_hook_dropped", Kind::Counter, "Alerts a hook was not told in the end.");
     live.hooks.iter().for_each(|hook| family.sample(&[("hook", &hook.name)], hook.dropped as f64));
     let mut family = page.family("waytrace_hook_waiting", Kind::Gauge, "Alerts that wait for a hook.");
     live.hooks.iter().for_each(|hook| family.sample(&[("hook", &hook.name)], hook.waiting as f64));
@@ -121,7 +144,8 @@ fn http(page: &mut Exposition, http: &Http) {
     page.counter("waytrace_http_refused", refused, "Connections refused because too many were open.");
     let broken = http.broken.load(Relaxed);
     page.counter("waytrace_http_broken", broken, "Connections that ended in malformed or too slow requests.");
-    let mut family = page.family("waytrace_http_requests", Kind::Counter, "Requests answered, by status code.");
+    let mut family =
+        page.family("waytrace_http_requests", Kind::Counter, "Requests answered, by status code.");
     for (code, count) in http.codes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         family.sample(&[("code", &code.to_string())], *count as f64);
     }
@@ -137,8 +161,16 @@ fn push(page: &mut Exposition, push: &Push) {
         return;
     }
     page.counter("waytrace_push_sent", push.sent.load(Relaxed), "Profiles sent to the collector.");
-    page.counter("waytrace_push_failed", push.failed.load(Relaxed), "Attempts to send a profile that failed.");
-    page.counter("waytrace_push_dropped", push.dropped.load(Relaxed), "Profiles that were not sent in the end.");
+    page.counter(
+        "waytrace_push_failed",
+        push.failed.load(Relaxed),
+        "Attempts to send a profile that failed.",
+    );
+    page.counter(
+        "waytrace_push_dropped",
+        push.dropped.load(Relaxed),
+        "Profiles that were not sent in the end.",
+    );
     page.gauge("waytrace_push_waiting", push.waiting.load(Relaxed) as f64, "Profiles that wait to be sent.");
     let is_well = f64::from(u8::from(!push.is_failing.load(Relaxed)));
     page.gauge("waytrace_push_up", is_well, "Whether the last attempt to send a profile succeeded.");

@@ -20,7 +20,8 @@ pub(super) fn write(page: &mut Exposition, totals: &Totals, last: Option<&HostWi
                 family.sample(&[("target", target)], 1.0);
             }
         }
-        let has_process = |target: &str| totals.iter().any(|(name, series)| name == target && series.now.is_some());
+        let has_process =
+            |target: &str| totals.iter().any(|(name, series)| name == target && series.now.is_some());
         let missing: BTreeSet<_> = window.missing.iter().filter(|target| !has_process(target)).collect();
         for target in missing.into_iter().take(totals.max_targets()) {
             family.sample(&[("target", target)], 0.0);

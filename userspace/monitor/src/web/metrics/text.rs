@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn the_client_chooses() {
-        let scraper = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        let scraper =
+            "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         assert_eq!(Format::negotiate(scraper), Format::OpenMetrics);
         assert_eq!(Format::negotiate("application/openmetrics-text"), Format::OpenMetrics);
         assert_eq!(Format::negotiate("text/plain, application/openmetrics-text;q=0.5"), Format::Prometheus);

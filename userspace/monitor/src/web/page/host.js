@@ -12,7 +12,7 @@ const drawHost = view => {
   const bar = (value, ceiling) => ceiling === null ? null : meter(value / ceiling, value > ceiling);
   const tiles = [
     tile("Targets", String(view.targets.length), view.missing.length ? `${view.missing.length} missing` : "none missing", view.missing.length ? "warn" : ""),
-    tile("Their CPU", formatPct(all(cpu) / Math.max(1, view.length_ns) * 100), "of one CPU"),
+    tile("Their CPU", formatPct(all(cpu) / Math.max(1, view.length_ns) * 100), "100 % is one CPU"),
     tile("Their memory", formatBytes(all(rss)), "resident"),
     tile("Own CPU", formatPct(own.cpu_pct), cpuNote + (own.recording_cpu_pct > 0 ? `, recordings ${formatPct(own.recording_cpu_pct)}` : ""), cpuState, bar(own.cpu_pct, view.budget_cpu_pct)),
     tile("Own memory", formatBytes(own.rss_bytes), rssNote, rssState, bar(own.rss_bytes, view.budget_rss_bytes)),

@@ -3,12 +3,15 @@ const form = document.getElementById("form");
 const field = document.getElementById("token");
 const trouble = document.getElementById("trouble");
 
-const become = page => {
+// Styles and scripts are taken out before the rest is parsed: this page's policy allows neither in a document made here.
+const become = text => {
+  const taken = {};
+  const rest = text.replace(/<(style|script)>([^]*?)<\/\1>/g, (_, name, inside) => { taken[name] = inside; return ""; });
+  const page = new DOMParser().parseFromString(rest, "text/html");
   const sheet = new CSSStyleSheet();
-  sheet.replaceSync(page.querySelector("style").textContent);
+  sheet.replaceSync(taken.style);
   const script = document.createElement("script");
-  script.src = URL.createObjectURL(new Blob([page.querySelector("script").textContent], { type: "text/javascript" }));
-  page.querySelector("script").remove();
+  script.src = URL.createObjectURL(new Blob([taken.script], { type: "text/javascript" }));
   document.title = page.title;
   document.head.querySelector("style").remove();
   document.adoptedStyleSheets = [sheet];
@@ -22,7 +25,7 @@ const open = async token => {
   sessionStorage.setItem("token", token);
   const text = await answer.text();
   if ((answer.headers.get("content-type") || "").startsWith("text/html")) {
-    become(new DOMParser().parseFromString(text, "text/html"));
+    become(text);
   } else {
     const shown = document.createElement("pre");
     shown.textContent = text;

@@ -44,6 +44,7 @@ const showChosen = async () => {
   live.chosen = chosen;
   byId("detail").hidden = chosen === null;
   byId("targets").hidden = chosen !== null;
+  document.body.classList.toggle("one", chosen !== null);
   if (chosen === null) { if (isNew) orderRows(); return; }
   const detail = await ask(`api/v1/target?name=${encodeURIComponent(chosen)}`);
   if (live.chosen !== chosen) return;

@@ -10,7 +10,8 @@ use hyper::header::HeaderValue;
 use super::server::{base64, sha256};
 
 const LIVE: &str = include_str!("live.html");
-const LIVE_STYLE: &[&str] = &[include_str!("colours.css"), include_str!("live.css"), include_str!("table.css")];
+const LIVE_STYLE: &[&str] =
+    &[include_str!("colours.css"), include_str!("live.css"), include_str!("table.css")];
 const LIVE_SCRIPTS: &[&str] = &[
     include_str!("format.js"),
     include_str!("dom.js"),
@@ -34,7 +35,10 @@ pub(super) struct Page {
 
 impl Page {
     pub(super) fn new() -> Self {
-        Self { live: made(LIVE, LIVE_STYLE, LIVE_SCRIPTS, ""), login: made(LOGIN, LOGIN_STYLE, LOGIN_SCRIPTS, " blob:") }
+        Self {
+            live: made(LIVE, LIVE_STYLE, LIVE_SCRIPTS, ""),
+            login: made(LOGIN, LOGIN_STYLE, LOGIN_SCRIPTS, " blob:"),
+        }
     }
 
     /// The live page and its policy.

@@ -34,7 +34,7 @@ const drawTarget = detail => {
   const sizes = target.sizes.map((amount, power) => [power, amount]).filter(([, amount]) => amount > 0);
   const largest = most(sizes.map(([, amount]) => amount));
   const reasons = Object.entries(target.absent);
-  byId("detail").replaceChildren(
+  byId("detail").replaceChildren(h("div", {},
     h("div", { class: "bar" }, h("a", { class: "back", href: "#" }, "← Targets"), h("h2", { class: "name" }, target.target)),
     h("div", { class: "charts" }, charts),
     h("dl", { class: "tiles numbers" }, numbers),
@@ -49,5 +49,5 @@ const drawTarget = detail => {
         perSecond(formatBytes)(amount * 1e9 / length), meter(amount / largest)]),
       listed("Where it accesses memory", target.regions, why("accesses"), ["Region", "Accesses", "Stores", ""], region => [region.name,
         formatPct(region.share_ratio * 100), formatPct(region.store_ratio * 100), meter(region.share_ratio)]),
-      reasons.length ? part("Not measured", plain(["Collector", "Why"], reasons.map(([collector, reason]) => [collector, reason]))) : null));
+      reasons.length ? part("Not measured", plain(["Collector", "Why"], reasons.map(([collector, reason]) => [collector, reason]))) : null)));
 };

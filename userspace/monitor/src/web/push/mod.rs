@@ -14,11 +14,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::Error;
 use super::config::PushConfig;
 use super::pprof::ProfileKind;
 use super::server::read_token;
 use super::state::{WebState, add_one};
-use super::Error;
 
 /// Profiles that wait, at most.
 const WAITING: usize = 16;
@@ -68,7 +68,8 @@ impl Pusher {
     /// # Errors
     /// The token or the certificates cannot be read, or there is no thread.
     pub fn start(config: &PushConfig, state: &WebState) -> Result<Self, Error> {
-        let token = config.token_file.as_deref().map(|path| read_token("push.token_file", path)).transpose()?;
+        let token =
+            config.token_file.as_deref().map(|path| read_token("push.token_file", path)).transpose()?;
         let agent = trust::agent(config)?;
         let sender = protocol::Sender::new(config, agent, token);
         let queue = Arc::new(Queue { waiting: Mutex::default(), changed: Condvar::new() });

@@ -83,9 +83,11 @@ impl Sender {
             ("kind", profile.kind.as_str()),
             ("instance", &self.host),
         ];
-        let labels: Vec<_> = labels.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let labels: Vec<_> =
+            labels.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
         let samples = json!([{"rawProfile": base64(&profile.pprof)}]);
-        json!({"series": [{"labels": {"labels": labels}, "samples": samples}], "normalized": false}).to_string()
+        json!({"series": [{"labels": {"labels": labels}, "samples": samples}], "normalized": false})
+            .to_string()
     }
 }
 

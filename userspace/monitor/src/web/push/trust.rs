@@ -40,8 +40,11 @@ fn trusted(file: Option<&Path>) -> Result<Vec<Certificate<'static>>, Error> {
     let machine = MACHINES.iter().map(Path::new).find(|path| path.exists());
     let path = file.or(machine).unwrap_or(Path::new(MACHINES[0]));
     let content = |what: String| Error::Content { key: "push.ca_file", path: path.to_owned(), what };
-    let text =
-        std::fs::read(path).map_err(|source| Error::Read { key: "push.ca_file", path: path.to_owned(), source })?;
+    let text = std::fs::read(path).map_err(|source| Error::Read {
+        key: "push.ca_file",
+        path: path.to_owned(),
+        source,
+    })?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text)
         .map(|read| read.map(|der| Certificate::from_der(der.as_ref()).to_owned()))
         .collect();

@@ -40,7 +40,9 @@ impl Access {
     /// Whether the value of an `Authorization` header allows it. Takes the same time whatever of it is right: digests are compared, and whole.
     pub(super) fn allows(&self, authorization: Option<&[u8]>) -> bool {
         let Some(token) = &self.token else { return true };
-        let Some((scheme, given)) = authorization.and_then(|value| value.split_at_checked(7)) else { return false };
+        let Some((scheme, given)) = authorization.and_then(|value| value.split_at_checked(7)) else {
+            return false;
+        };
         let given = sha256(given);
         let difference = token.iter().zip(given).fold(0, |difference, (a, b)| difference | (a ^ b));
         scheme.eq_ignore_ascii_case(b"bearer ") && std::hint::black_box(difference) == 0
@@ -57,7 +59,9 @@ pub(in crate::web) fn read_token(key: &'static str, path: &Path) -> Result<Strin
         return Err(content("must hold one line of visible ASCII characters without spaces"));
     }
     if token.len() < SHORTEST_TOKEN || token.len() > LONGEST_TOKEN {
-        return Err(content("must hold a token of 16 to 4096 characters; make one with: openssl rand -hex 24"));
+        return Err(content(
+            "must hold a token of 16 to 4096 characters; make one with: openssl rand -hex 24",
+        ));
     }
     Ok(token.to_owned())
 }
@@ -122,7 +126,14 @@ mod tests {
         assert!(!access.is_open());
         assert!(access.allows(Some(b"Bearer 0123456789abcdef")));
         assert!(access.allows(Some(b"bearer 0123456789abcdef")));
-        for wrong in ["", "Bearer", "Bearer ", "Bearer 0123456789abcde", "Bearer 0123456789abcdef0", "Basic 0123456789abcdef"] {
+        for wrong in [
+            "",
+            "Bearer",
+            "Bearer ",
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdef0",
+            "Basic 0123456789abcdef",
+        ] {
             assert!(!access.allows(Some(wrong.as_bytes())), "{wrong}");
         }
         assert!(!access.allows(None));
@@ -131,7 +142,9 @@ mod tests {
 
     #[test]
     fn bad_tokens_are_refused() {
-        for bad in ["", "short", "two words of sixteen", "0123456789abcdef\n0123456789abcdef\n", "0123456789abcdé0"] {
+        for bad in
+            ["", "short", "two words of sixteen", "0123456789abcdef\n0123456789abcdef\n", "0123456789abcdé0"]
+        {
             let error = with_token(bad).err().expect(bad).to_string();
             assert!(error.contains("http.token_file"), "{error}");
         }
@@ -143,7 +156,9 @@ mod tests {
     /// RFC 4648, section 10, and the digest of the empty message.
     #[test]
     fn digests_and_base64_are_those_of_the_standards() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
+        {
             assert_eq!(base64(bytes.as_bytes()), text);
         }
         assert_eq!(base64(&sha256(b"")), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");

@@ -28,12 +28,12 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
+use super::Error;
 use super::config::WebConfig;
 use super::page::Page;
 use super::pprof::{Gate, Profiles};
 use super::push::{Pusher, go_round};
 use super::state::{WebState, add_one};
-use super::Error;
 use access::Access;
 use io::{Clock, Io};
 

@@ -8,8 +8,10 @@ pub(super) fn read<const N: usize>(
     let mut values = [const { None }; N];
     for part in query.unwrap_or_default().split('&').filter(|part| !part.is_empty()) {
         let (key, value) = part.split_once('=').unwrap_or((part, ""));
-        let Some(place) = keys.iter().position(|known| *known == key).and_then(|at| values.get_mut(at)) else {
-            let known = if N == 0 { "there are none".to_owned() } else { format!("known: {}", keys.join(", ")) };
+        let Some(place) = keys.iter().position(|known| *known == key).and_then(|at| values.get_mut(at))
+        else {
+            let known =
+                if N == 0 { "there are none".to_owned() } else { format!("known: {}", keys.join(", ")) };
             return Err(format!("unknown parameter; {known}"));
         };
         let value = decoded(value).ok_or_else(|| format!("{key}: not valid percent-encoded UTF-8"))?;

@@ -54,8 +54,9 @@ async fn route(shared: &Shared, request: &Request<Incoming>) -> Answer {
     let (path, query) = (request.uri().path(), request.uri().query());
     let kind = path.strip_prefix("/debug/pprof/");
     let kind = ProfileKind::ALL.into_iter().find(|known| kind == Some(known.as_str()));
-    let is_known = matches!(path, "/" | "/metrics" | "/healthz" | "/readyz" | "/debug/pprof" | "/debug/pprof/")
-        || matches!(path, "/api/v1/windows" | "/api/v1/alerts" | "/api/v1/overview" | "/api/v1/target");
+    let is_known =
+        matches!(path, "/" | "/metrics" | "/healthz" | "/readyz" | "/debug/pprof" | "/debug/pprof/")
+            || matches!(path, "/api/v1/windows" | "/api/v1/alerts" | "/api/v1/overview" | "/api/v1/target");
     if !is_known && kind.is_none() {
         return answer::text(StatusCode::NOT_FOUND, "not found");
     }
@@ -96,7 +97,11 @@ fn health(shared: &Shared) -> Answer {
     if silence <= window * 3 {
         return answer::text(StatusCode::OK, "ok");
     }
-    let line = format!("no window for {} s, and one should come every {} s", silence.as_secs(), window.as_secs_f64());
+    let line = format!(
+        "no window for {} s, and one should come every {} s",
+        silence.as_secs(),
+        window.as_secs_f64()
+    );
     answer::text(StatusCode::SERVICE_UNAVAILABLE, &line)
 }
 
@@ -160,10 +165,25 @@ mod tests {
 
     #[test]
     fn names_of_other_sites_are_not_this_machine() {
-        for own in ["127.0.0.1:9477", "localhost", "LocalHost:80", "[::1]:9477", "[::1]", "a.localhost:1", "10.0.0.1"] {
+        for own in [
+            "127.0.0.1:9477",
+            "localhost",
+            "LocalHost:80",
+            "[::1]:9477",
+            "[::1]",
+            "a.localhost:1",
+            "10.0.0.1",
+        ] {
             assert!(is_this_machine(own.as_bytes()), "{own}");
         }
-        for other in ["evil.example", "evil.example:9477", "localhost.evil.example", "127.0.0.1.evil.example", "", "\u{e9}"] {
+        for other in [
+            "evil.example",
+            "evil.example:9477",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "\u{e9}",
+        ] {
             assert!(!is_this_machine(other.as_bytes()), "{other}");
         }
     }
