@@ -26,6 +26,8 @@ mod cli_events_analysis;
 mod cli_events_pair;
 mod cli_store;
 mod cli_sweep;
+mod cli_top;
+mod cli_top_terminal;
 mod cli_usage;
 mod counters;
 mod events_measure;

@@ -19,6 +19,7 @@ mod report;
 mod samples;
 mod show;
 mod table;
+mod top;
 mod watchdog;
 
 use std::path::PathBuf;
@@ -68,6 +69,8 @@ enum Command {
     Events(events::Args),
     /// Who may use how much of the last-level cache and the memory bandwidth.
     Cache(cache::Args),
+    /// A live view of targets.
+    Top(top::Args),
     /// Delete old runs.
     Prune(prune::Args),
     #[command(name = "undo-watchdog", hide = true)]
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Import(args) => import::run(&args),
         Command::Events(args) => events::run(&args),
         Command::Cache(args) => cache::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Watchdog(args) => watchdog::run(&args),
     })
