@@ -2,6 +2,8 @@
 
 use waytrace_model::monitor::{CollectorShare, HostWindow, Metric, ShareState};
 
+use super::super::past::FUNCTIONS;
+use super::super::word::DERIVED;
 use super::super::{Error, RuleConfig, Rules};
 use super::kit::{S, began, host, quick, rules, target};
 
@@ -188,4 +190,20 @@ fn alerts_tell_the_numbers() {
     let events = rules(&[quick("missing")]).judge(&window());
     assert_eq!(began(&events)[0].detail, "no process of it is there");
     assert_eq!(began(&events)[0].began_unix_ns, 1_700_000_010 * S);
+}
+
+#[test]
+fn the_page_tells_every_word_and_function() {
+    let page = include_str!("../../../../../docs/monitor-rules.md");
+    let metrics = Metric::ALL.iter().map(|metric| metric.name());
+    let derived = DERIVED.iter().map(|row| row.0);
+    for name in metrics.chain(derived).chain(["missing"]) {
+        assert!(page.contains(&format!("`{name}`")), "docs/monitor-rules.md does not tell of {name}");
+    }
+    for (name, _, signature, _) in FUNCTIONS {
+        assert!(
+            page.contains(&format!("`{name}`")) || page.contains(&signature.replace("NUMBER", "N")),
+            "{name}"
+        );
+    }
 }
