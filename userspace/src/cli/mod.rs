@@ -12,6 +12,7 @@ mod file;
 mod hold;
 mod import;
 mod list;
+mod monitor;
 mod output;
 mod profile;
 mod prune;
@@ -71,6 +72,8 @@ enum Command {
     Cache(cache::Args),
     /// A live view of targets.
     Top(top::Args),
+    /// Watch processes for as long as it runs: history, alerts, metrics.
+    Monitor(Box<monitor::Args>),
     /// Delete old runs.
     Prune(prune::Args),
     #[command(name = "undo-watchdog", hide = true)]
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Events(args) => events::run(&args),
         Command::Cache(args) => cache::run(&args),
         Command::Top(args) => top::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Prune(args) => prune::run(&args),
         Command::Watchdog(args) => watchdog::run(&args),
     })

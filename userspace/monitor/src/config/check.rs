@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 
 use super::error::Problem;
 use super::nearest::nearest;
-use super::{Config, HookSection, Record, Switch, TargetConfig};
+use super::{Config, Switch, TargetConfig};
+use crate::rules::Record;
 use crate::targets::{Glob, Selector};
 
 /// Shorter windows cost more than they show; longer ones do not fit the steps of the history.
@@ -187,37 +188,7 @@ fn hooks(config: &Config) -> Result<(), Problem> {
         if !seen.insert(&hook.name) {
             return Err(problem("name", "a hook above has the same name; give each its own".to_owned()));
         }
-        one_way(hook).map_err(|(key, what)| problem(key, what))?;
-    }
-    Ok(())
-}
-
-fn one_way(hook: &HookSection) -> Result<(), (&'static str, String)> {
-    let ways = [hook.webhook.is_some(), hook.command.is_some(), hook.log];
-    if ways.into_iter().filter(|given| *given).count() != 1 {
-        let what = "a hook has one of `webhook`, `command` and `log = true`; make one hook of each";
-        return Err(("name", what.to_owned()));
-    }
-    if let Some(url) = &hook.webhook
-        && !["http://", "https://"].iter().any(|scheme| url.len() > scheme.len() && url.starts_with(scheme))
-    {
-        return Err(("webhook", "`webhook` is a URL that begins with https:// or http://".to_owned()));
-    }
-    let of_webhooks = [("header_file", &hook.header_file), ("ca_file", &hook.ca_file)];
-    if let Some((key, _)) = of_webhooks.into_iter().find(|(_, path)| path.is_some())
-        && hook.webhook.is_none()
-    {
-        return Err((key, format!("`{key}` belongs to a `webhook`, and there is none; remove it")));
-    }
-    match hook.command.as_deref() {
-        Some([program, ..]) if !program.is_empty() => {}
-        Some(_) => {
-            return Err(("command", "`command` is empty; name a program and its arguments".to_owned()));
-        }
-        None => {}
-    }
-    if hook.timeout_ns.is_some_and(|timeout_ns| !(1_000_000..=10 * MINUTE_NS).contains(&timeout_ns)) {
-        return Err(("timeout", "`timeout` is from \"1ms\" to \"10m\"".to_owned()));
+        hook.check().map_err(|error| problem("name", error.to_string()))?;
     }
     Ok(())
 }

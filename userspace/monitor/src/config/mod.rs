@@ -27,13 +27,15 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::hooks::HookConfig;
+use crate::rules::RuleConfig;
+use crate::web::WebConfig;
+
 pub use error::{Error, Problem};
 pub use flags::Flags;
 pub use nearest::nearest;
 pub use reload::Reload;
-pub use sections::{
-    Budget, HistorySection, HookSection, HttpSection, Keep, Record, RecordSection, RuleSection,
-};
+pub use sections::{Budget, HistorySection, Keep, RecordSection};
 pub use switch::{Collect, CollectorName, Switch};
 pub use target::{TargetBudget, TargetConfig};
 
@@ -56,7 +58,7 @@ pub struct Config {
     /// What is kept, where and for how long.
     pub history: HistorySection,
     /// Whom to answer over HTTP, and how.
-    pub http: HttpSection,
+    pub http: WebConfig,
     /// Detailed profiles because of alerts.
     pub record: RecordSection,
     /// What is measured.
@@ -66,10 +68,10 @@ pub struct Config {
     pub targets: Vec<TargetConfig>,
     /// Conditions that raise alerts.
     #[serde(rename = "rule")]
-    pub rules: Vec<RuleSection>,
+    pub rules: Vec<RuleConfig>,
     /// Whom an alert is told.
     #[serde(rename = "hook")]
-    pub hooks: Vec<HookSection>,
+    pub hooks: Vec<HookConfig>,
 }
 
 impl Default for Config {
@@ -80,7 +82,7 @@ impl Default for Config {
             default_rules: true,
             budget: Budget::default(),
             history: HistorySection::default(),
-            http: HttpSection::default(),
+            http: WebConfig::default(),
             record: RecordSection::default(),
             collect: Collect::default(),
             targets: Vec::new(),

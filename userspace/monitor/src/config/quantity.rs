@@ -16,11 +16,6 @@ pub fn size<'de, D: Deserializer<'de>>(input: D) -> Result<u64, D::Error> {
     input.deserialize_any(Quantity { parse: parse_size_bytes, expected: "a size such as \"1GiB\"" })
 }
 
-/// A duration that may be left out.
-pub fn some_time<'de, D: Deserializer<'de>>(input: D) -> Result<Option<u64>, D::Error> {
-    time(input).map(Some)
-}
-
 struct Quantity {
     parse: fn(&str) -> Result<u64, ParseError>,
     expected: &'static str,

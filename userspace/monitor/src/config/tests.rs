@@ -284,13 +284,13 @@ fn tables() -> Vec<(&'static str, &'static [&'static str])> {
         ("budget", keys::of::<Budget>()),
         ("history", keys::of::<HistorySection>()),
         ("keep", keys::of::<Keep>()),
-        ("http", keys::of::<HttpSection>()),
+        ("http", keys::of::<WebConfig>()),
         ("record", keys::of::<RecordSection>()),
         ("collect", keys::of::<Collect>()),
         ("target", keys::of::<TargetConfig>()),
         ("target.budget", keys::of::<TargetBudget>()),
-        ("rule", keys::of::<RuleSection>()),
-        ("hook", keys::of::<HookSection>()),
+        ("rule", keys::of::<RuleConfig>()),
+        ("hook", keys::of::<HookConfig>()),
     ]
 }
 

@@ -45,7 +45,12 @@ impl Members {
 }
 
 fn seen(process: &ProcessId) -> Seen {
-    Seen { pid: process.tgid, start_boot_ns: process.start_boot_ns, comm: process.comm.clone(), ..Seen::default() }
+    Seen {
+        pid: process.tgid,
+        start_boot_ns: process.start_boot_ns,
+        comm: process.comm.clone(),
+        ..Seen::default()
+    }
 }
 
 impl Membership for Members {
@@ -70,7 +75,8 @@ impl Membership for Members {
             .map(|process| {
                 let is_new = self.told.insert((process.tgid, process.start_boot_ns));
                 // Whose child it is the kernel's numbers do not say, and it matters once.
-                let ppid = if is_new { Seen::read(&self.root, process.tgid).map(|seen| seen.ppid) } else { None };
+                let ppid =
+                    if is_new { Seen::read(&self.root, process.tgid).map(|seen| seen.ppid) } else { None };
                 Seen { ppid: ppid.unwrap_or(0), ..seen(process) }
             })
             .collect();

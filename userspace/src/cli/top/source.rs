@@ -1,13 +1,20 @@
 //! Where windows come from. What joins `top` to a live engine is in this file and nowhere else.
 
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
+use tokio::sync::mpsc::error::TryRecvError;
+use waytrace_hw::Machine;
 use waytrace_model::monitor::{Alert, HostWindow};
+use waytrace_monitor::config::{Config, Flags, TargetConfig};
+use waytrace_monitor::engine::{self, Members};
 
 use super::replay::Replay;
+use crate::cli::monitor::measuring::{Command, Measuring};
+use crate::cli::monitor::settings;
 
 /// Windows, one after the other. It has a thread to itself.
 pub trait Source: Send {
@@ -83,5 +90,79 @@ pub fn open(whom: &WhomArgs, interval: Duration, paced: bool) -> anyhow::Result<
             Arc::new(|_| bail!("a replay has no processes to record; run `waytrace top` without --replay"));
         return Ok((Box::new(replay), record));
     }
-    bail!("this build takes no windows itself; show those of a file with --replay FILE")
+    Ok((Box::new(Live::start(whom, interval)?), Arc::new(record)))
+}
+
+/// Windows of this host, as they are measured.
+struct Live {
+    measuring: Measuring,
+    settings: engine::Settings,
+    targets: Vec<TargetConfig>,
+    machine: bool,
+}
+
+/// How often it is looked whether a window has come.
+const LOOK: Duration = Duration::from_millis(10);
+
+impl Live {
+    fn start(whom: &WhomArgs, interval: Duration) -> anyhow::Result<Self> {
+        let flags = Flags {
+            pids: whom.pid.clone(),
+            comms: whom.comm.clone(),
+            cgroups: whom.cgroup.iter().map(|path| path.display().to_string()).collect(),
+            ..Flags::default()
+        };
+        let machine = whom.machine || flags == Flags::default();
+        let config = Config::from_flags(&Flags { machine, ..flags })?;
+        let settings =
+            engine::Settings { window_ns: interval.as_nanos() as u64, ..settings::engine(&config) };
+        let members = Members::new(&config.targets, config.machine, Machine::live().root().clone())?;
+        let measuring = Measuring::start(settings.clone(), members)?;
+        Ok(Self { measuring, settings, targets: config.targets, machine })
+    }
+}
+
+impl Source for Live {
+    fn next(&mut self, timeout: Duration) -> anyhow::Result<Option<HostWindow>> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            match self.measuring.windows.try_recv() {
+                Ok(window) => return window.map(Some),
+                Err(TryRecvError::Disconnected) => bail!("the thread that measures has gone"),
+                Err(TryRecvError::Empty) if Instant::now() >= deadline => return Ok(None),
+                Err(TryRecvError::Empty) => std::thread::sleep(LOOK),
+            }
+        }
+    }
+
+    fn facts(&mut self) -> Facts {
+        let cpus = settings::cpus();
+        Facts {
+            cpus: Some(cpus as u32),
+            host_cpu_pct: None,
+            budget_cpu_pct: Some(self.settings.cpu_pct * cpus),
+            budget_rss_bytes: Some(self.settings.rss_bytes),
+        }
+    }
+
+    fn set_interval(&mut self, interval: Duration) {
+        self.settings.window_ns = interval.as_nanos() as u64;
+        self.measuring.tell(Command::Reload(self.settings.clone(), self.targets.clone(), self.machine));
+    }
+}
+
+/// Ten seconds of a process, by a waytrace of its own, in the usual database.
+fn record(pid: u32) -> anyhow::Result<String> {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let name = format!("top-{pid}-{seconds}");
+    let output = std::process::Command::new("/proc/self/exe")
+        .args(["profile", "--pid", &pid.to_string(), "--duration", "10s", "--name", &name, "--json"])
+        .stdin(Stdio::null())
+        .output()
+        .context("starting a profile")?;
+    if output.status.success() {
+        return Ok(name);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    bail!("{}", said.lines().last().unwrap_or("the profile failed and did not say why").to_owned())
 }
