@@ -24,6 +24,7 @@ mod cli_doctor;
 mod cli_events;
 mod cli_events_analysis;
 mod cli_events_pair;
+mod cli_history;
 mod cli_store;
 mod cli_sweep;
 mod cli_top;

@@ -16,6 +16,7 @@ mod error;
 pub mod flame;
 pub mod folded;
 mod heat;
+pub mod history;
 pub mod html;
 pub mod interference;
 pub mod json;

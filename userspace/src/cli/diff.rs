@@ -1,18 +1,20 @@
-//! `waytrace diff`: two runs side by side, as rates.
+//! `waytrace diff`: two runs side by side, or two ranges of a target's history, as rates.
 
 mod accesses;
 
 use std::process::ExitCode;
 
+use anyhow::bail;
 use waytrace_analysis::diff::{Change, Rates, RunDiff, Side, SiteDiff, SiteStatus, Verdict, compare};
 use waytrace_model::counter::Unit;
 use waytrace_model::stack::Frame;
+use waytrace_model::units::parse_duration_ns;
 use waytrace_model::units::{format_bytes, format_count, format_ns};
 use waytrace_store::Store;
 
 use super::output::{plain, print, print_json, width};
 use super::table::{Table, left, right};
-use super::{Outcome, StoreArgs};
+use super::{Outcome, StoreArgs, history};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -22,28 +24,45 @@ whose interval is not known, `same` less than 1 %, (scaled) an event that counte
 
 Examples:
   waytrace diff last~1 last          the newest run against the one before
-  waytrace diff before after --json  every number")]
+  waytrace diff before after --json  every number
+  waytrace diff redis --since 1h --against 1d
+                                     the target's last hour against the same hour a day before
+
+Of a target's history the interval is that of its own fluctuation: the means of ten stretches of each range.")]
 pub struct Args {
-    /// The base: an id, a name, `last`.
+    /// The base: an id, a name, `last`; with --since the target.
     #[arg(value_name = "A")]
     a: String,
-    /// What is compared to it.
-    #[arg(value_name = "B")]
-    b: String,
+    /// What is compared to it; not with --since.
+    #[arg(value_name = "B", required_unless_present = "since", conflicts_with = "since")]
+    b: Option<String>,
     /// Sites to show in the table, and mappings and functions by their accesses.
     #[arg(long, value_name = "N", default_value_t = 20)]
     sites: usize,
     /// Print the whole comparison as JSON.
     #[arg(long)]
     json: bool,
+    /// The range of --since is compared with the same range so much earlier [default: its own length].
+    #[arg(long, value_name = "TIME", requires = "since", value_parser = parse_duration_ns, help_heading = history::HEADING)]
+    against: Option<u64>,
+    #[command(flatten)]
+    history: history::RangeArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
+    if let Some(range) = args.history.range()? {
+        let against = args.against.unwrap_or(range.to_unix_ns - range.from_unix_ns);
+        if against == 0 {
+            bail!("--against 0 compares the range with itself; say how much earlier: --against 1d");
+        }
+        history::diff(args.store.db.as_deref(), &args.a, range, against, (args.sites, args.json))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let store = Store::open_existing(args.store.db.as_deref())?;
-    let (a, b) = (store.find(&args.a)?, store.find(&args.b)?);
+    let (a, b) = (store.find(&args.a)?, store.find(args.b.as_deref().unwrap_or_default())?);
     let diff = compare(&store.report(a)?, &store.report(b)?);
     if args.json {
         print_json(&diff)?;

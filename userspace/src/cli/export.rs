@@ -1,4 +1,4 @@
-//! `waytrace export`: one run, or one way sweep, in a format other tools read.
+//! `waytrace export`: one run, one way sweep, or a range of a target's history, in a format other tools read.
 
 use std::io::{BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -12,15 +12,16 @@ use waytrace_report::{Error, csv, folded, json, perfetto, pprof, svg};
 use waytrace_store::{RunView, Store};
 
 use super::file::{Existing, NewFile};
-use super::{Outcome, StoreArgs};
+use super::{Outcome, StoreArgs, history};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "RUN is an id, a name, the beginning of one name, `last`, or `last~1` for the one before."
+    after_help = "RUN is an id, a name, the beginning of one name, `last`, or `last~1` for the one before. With --since it is the name of a target, \
+                  and the format `csv` or `json`."
 )]
 pub struct Args {
-    /// Which run; for `datamime` which sweep.
+    /// Which run; for `datamime` which sweep, with --since which target.
     #[arg(value_name = "RUN")]
     run: String,
     /// What to write; docs/export.md describes each format.
@@ -32,6 +33,8 @@ pub struct Args {
     /// Where to write it, replacing what is there; `-` is stdout, `datamime` takes a directory [default: stdout].
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    history: history::RangeArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -88,6 +91,16 @@ impl Format {
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
     let path = args.output.as_deref().filter(|path| *path != Path::new("-"));
+    if let Some(range) = args.history.range()? {
+        history::refuse(args.weight != Weight::Bytes, "--weight")?;
+        let format = match args.format {
+            Format::Csv => history::Format::Csv,
+            Format::Json => history::Format::Json,
+            _ => bail!("this format is of runs and sweeps; of the history there are `csv` and `json`"),
+        };
+        history::export(args.store.db.as_deref(), &args.run, range, format, path)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if path.is_none() && args.format == Format::Pprof && std::io::stdout().is_terminal() {
         bail!("pprof is binary and stdout is a terminal; name a file with -o, or redirect stdout");
     }

@@ -1,4 +1,4 @@
-//! `waytrace list`: the runs and way sweeps of a store, newest first, or the figures of a series.
+//! `waytrace list`: the runs and way sweeps of a store, newest first, the figures of a series, or the targets of a range of the history.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use waytrace_store::{RunRow, Store, StoreError};
 
 use super::output::{now_unix_ns, print, print_json, terminal_columns};
 use super::table::{Table, left, right};
-use super::{Outcome, StoreArgs};
+use super::{Outcome, StoreArgs, history};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -23,15 +23,25 @@ pub struct Args {
     /// Show way sweeps only, which otherwise stand below the runs.
     #[arg(long, conflicts_with_all = ["stat", "limit"])]
     sweeps: bool,
-    /// Print JSON: an array, one object per run, or with --sweeps per sweep; with --stat, an object.
+    /// Print JSON: an array, one object per run, or with --sweeps per sweep; with --stat or --since, an object.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    history: history::RangeArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
 
 /// Runs the command. A store that was never made has no runs, which is no error.
 pub fn run(args: &Args) -> Outcome {
+    if let Some(range) = args.history.range()? {
+        history::refuse(
+            args.stat.is_some() || args.sweeps || args.limit.is_some(),
+            "--stat, --sweeps or --limit",
+        )?;
+        history::list(args.store.db.as_deref(), range, args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if let Some(name) = &args.stat {
         let store = Store::open_existing(args.store.db.as_deref())?;
         super::bench::stat::show(&store.series(name)?, args.json)?;

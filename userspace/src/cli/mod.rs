@@ -9,6 +9,7 @@ mod events;
 mod exit;
 mod export;
 mod file;
+mod history;
 mod hold;
 mod import;
 mod list;
@@ -54,15 +55,15 @@ enum Command {
     Profile(Box<profile::Args>),
     /// Workloads in several modes, repeated, shuffled and compared.
     Bench(bench::Args),
-    /// Runs in the store, newest first.
+    /// Runs in the store, newest first; with --since targets of the history.
     List(list::Args),
-    /// One run.
+    /// One run, or a range of a target's history.
     Show(show::Args),
-    /// Two runs, side by side.
+    /// Two runs, or two ranges of a target's history, side by side.
     Diff(diff::Args),
-    /// One run as a self-contained HTML page.
+    /// One run, or a range of a target's history, as a self-contained HTML page.
     Report(report::Args),
-    /// One run in another tool's format.
+    /// One run, or a range of a target's history, in another tool's format.
     Export(export::Args),
     /// Recordings of perf and Heimdallr as runs.
     Import(import::Args),
@@ -74,7 +75,7 @@ enum Command {
     Top(top::Args),
     /// Watch processes for as long as it runs: history, alerts, metrics.
     Monitor(Box<monitor::Args>),
-    /// Delete old runs.
+    /// Delete old runs, or old history.
     Prune(prune::Args),
     #[command(name = "undo-watchdog", hide = true)]
     Watchdog(watchdog::Args),

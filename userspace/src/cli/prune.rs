@@ -1,4 +1,4 @@
-//! `waytrace prune`: deletes old runs and gives their room back.
+//! `waytrace prune`: deletes old runs, or old history, and gives their room back.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use waytrace_model::units::{ParseError, format_bytes, format_ns, parse_duration_
 use waytrace_store::{PruneRule, Pruned, RunId, Store, StoreError};
 
 use super::output::{now_unix_ns, plain, print, print_json};
-use super::{Outcome, StoreArgs};
+use super::{Outcome, StoreArgs, history};
 
 const RULES: &str = "\
 With several rules a run stays if any of --older-than and --keep keeps it; --max-size then deletes the oldest of the \
@@ -18,7 +18,8 @@ by --run.
 Examples:
   waytrace prune --older-than 30d --keep 10    what is older than a month, but never the newest ten
   waytrace prune --run last --run redis-3      these two
-  waytrace prune --sweep redis-sweep-1         a way sweep; --older-than takes those that ended before, too";
+  waytrace prune --sweep redis-sweep-1         a way sweep; --older-than takes those that ended before, too
+  waytrace prune --history --older-than 7d     what `waytrace monitor` kept of the time before, and no run";
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -39,6 +40,9 @@ pub struct Args {
     /// Delete this way sweep: a name, `last`; may be given several times.
     #[arg(long = "sweep", value_name = "SWEEP")]
     sweeps: Vec<String>,
+    /// Delete of the history of `waytrace monitor` what is older than --older-than, of every step, instead of runs.
+    #[arg(long, requires = "older_than", conflicts_with_all = ["keep", "max_size", "runs", "sweeps"])]
+    history: bool,
     /// Only say what would go.
     #[arg(long)]
     dry_run: bool,
@@ -55,6 +59,10 @@ fn age(text: &str) -> Result<Duration, ParseError> {
 
 /// Runs the command. Where there is no store there is nothing to delete, which is no error unless a run was named.
 pub fn run(args: &Args) -> Outcome {
+    if let (true, Some(older_than)) = (args.history, args.older_than) {
+        history::prune(args.store.db.as_deref(), older_than, args.dry_run, args.json)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let by_rule = args.older_than.is_some() || args.keep.is_some() || args.max_size.is_some();
     let by_name = !args.runs.is_empty() || !args.sweeps.is_empty();
     if !by_rule && !by_name {

@@ -1,4 +1,5 @@
-//! `waytrace report`: one run as a self-contained HTML page, or its memory accesses as a picture; of a way sweep its curves.
+//! `waytrace report`: one run as a self-contained HTML page, or its memory accesses as a picture; of a way sweep its curves; of a range of a
+//! target's history its charts.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -11,16 +12,16 @@ use waytrace_report::View;
 use waytrace_store::{Recorded, RunView, Store};
 
 use super::file::{Existing, NewFile};
-use super::{Outcome, StoreArgs};
+use super::{Outcome, StoreArgs, history};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "RUN is an id, a name, the beginning of one name, `last`, or `last~1` for the one before. Way sweeps of `cache sweep` \
-                  go by name; `last` counts them, too. Of these the page and the plot show the curves."
+                  go by name; `last` counts them, too. Of these the page and the plot show the curves. With --since it is the name of a target."
 )]
 pub struct Args {
-    /// Which run or sweep.
+    /// Which run or sweep, or with --since which target.
     #[arg(value_name = "RUN")]
     run: String,
     /// The page; `-` is stdout [default: <run name>.html in this directory].
@@ -34,6 +35,8 @@ pub struct Args {
     plot: Option<PathBuf>,
     #[command(flatten)]
     heat: HeatArgs,
+    #[command(flatten)]
+    history: history::RangeArgs,
     #[command(flatten)]
     store: StoreArgs,
 }
@@ -87,6 +90,13 @@ impl HeatArgs {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Outcome {
+    if let Some(range) = args.history.range()? {
+        history::refuse(args.plot.is_some(), "--plot")?;
+        let history = history::read(args.store.db.as_deref(), &args.run, range)?;
+        let path = args.output.clone().unwrap_or_else(|| file_name(&history.target).into());
+        put(&path, args.force, || Ok(waytrace_report::history::page(&history).into_bytes()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let heat = args.heat.view()?;
     let store = Store::open_existing(args.store.db.as_deref())?;
     match store.find_recorded(&args.run)? {

@@ -26,7 +26,7 @@ mod write;
 
 pub use error::{Result, StoreError};
 pub use location::default_path;
-pub use monitor::{MonitorWriter, Retention, Session, Tended, is_ours, set_aside};
+pub use monitor::{HistoryPruned, MonitorWriter, Retention, Session, Tended, is_ours, set_aside};
 pub use pairs::PairSeries;
 pub use prune::{PruneRule, Pruned};
 pub use read::accesses::samples::Accesses;

@@ -1,4 +1,4 @@
-//! Wall-clock times as RFC 3339 text in UTC. Formatting only; the calendar is the proleptic Gregorian one.
+//! Wall-clock times as RFC 3339 text in UTC. The calendar is the proleptic Gregorian one.
 
 const SECONDS_PER_DAY: u64 = 86_400;
 
@@ -30,6 +30,40 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
     (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
+/// Reads `2026-01-31`, `2026-01-31T12:30`, `2026-01-31T12:30:00`, with `Z` and fractions of a second or without, as nanoseconds since the Unix
+/// epoch. Other zones than UTC are not read. `None`: another form, no such day, or before 1970.
+pub fn parse_rfc3339(text: &str) -> Option<u64> {
+    let text = text.trim().trim_end_matches(['Z', 'z']);
+    let (date, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, "0:0:0"));
+    let mut parts = date.splitn(3, '-').map(|part| part.parse::<u64>().ok());
+    let (year, month, day) = (parts.next()??, parts.next()??, parts.next()??);
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let parts: Option<Vec<u64>> = clock.split(':').map(|part| part.parse().ok()).collect();
+    let (hour, minute, second) = match *parts?.as_slice() {
+        [hour, minute] => (hour, minute, 0),
+        [hour, minute, second] => (hour, minute, second),
+        _ => return None,
+    };
+    let days = days_from_civil(year, month, day)?;
+    if hour > 23 || minute > 59 || second > 59 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let fraction_ns: u64 = format!("{fraction:0<9}").get(..9)?.parse().ok()?;
+    let seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second;
+    seconds.checked_mul(1_000_000_000)?.checked_add(fraction_ns)
+}
+
+/// Days since 1970-01-01 of a date that exists, until the year 2500.
+fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
+    if !(1970..2500).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let (year, from_march) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let of_year = (153 * from_march + 2) / 5 + day - 1;
+    let days = (365 * year + year / 4 - year / 100 + year / 400 + of_year).checked_sub(719_468)?;
+    (civil_from_days(days) == (year + u64::from(month <= 2), month, day)).then_some(days)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +81,30 @@ mod tests {
             assert_eq!(rfc3339(seconds * 1_000_000_000), text);
         }
         assert_eq!(rfc3339(1_700_000_000_987_654_321), "2023-11-14T22:13:20.987Z");
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for unix_ns in [0, 951_782_400_000_000_000, 1_700_000_000_987_000_000, 4_107_542_400_000_000_000] {
+            assert_eq!(parse_rfc3339(&rfc3339(unix_ns)), Some(unix_ns));
+        }
+        assert_eq!(parse_rfc3339("2023-11-14"), Some(1_699_920_000_000_000_000));
+        assert_eq!(parse_rfc3339("2023-11-14 22:13"), Some(1_700_000_000_000_000_000 - 20_000_000_000));
+        for text in [
+            "",
+            "2023",
+            "2023-02-29",
+            "2023-11-31",
+            "2023-00-01",
+            "1969-12-31",
+            "2023-11-14T24:00",
+            "2023-11-14T1",
+            "2023-11-14T10:00:00.x",
+            "2023-11-14T10:00:00+01:00",
+            "99999999999999999999-01-01",
+        ] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod accesses;
 mod change;
+pub mod history;
 mod sites;
 
 use serde::{Deserialize, Serialize};

@@ -12,6 +12,7 @@ mod fold;
 mod insert;
 mod names;
 mod processes;
+mod prune;
 mod read;
 mod retain;
 mod steps;
@@ -23,6 +24,7 @@ use waytrace_model::monitor::Step;
 use waytrace_model::run::Host;
 
 pub use aside::{is_ours, set_aside};
+pub use prune::HistoryPruned;
 pub use writer::{MonitorWriter, Tended};
 
 /// One life of a monitor.

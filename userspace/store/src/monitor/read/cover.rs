@@ -81,7 +81,9 @@ fn gaps(rows: &[(i64, HostRow)], (from, to): (u64, u64)) -> Vec<Gap> {
     let mut until = from;
     for (_, row) in rows {
         let window_ns = row.length_ns / row.windows.max(1);
-        if row.first_unix_ns > until.saturating_add(TOLERATED_NS.max(window_ns / 2)) {
+        // A window that began before the range is not in it.
+        let tolerated_ns = if until == from { window_ns } else { TOLERATED_NS.max(window_ns / 2) };
+        if row.first_unix_ns > until.saturating_add(tolerated_ns) {
             gaps.push(not_watched(until, row.first_unix_ns));
         }
         until = until.max(row.last_unix_ns);
