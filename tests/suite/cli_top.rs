@@ -37,7 +37,11 @@ fn window(index: u64) -> HostWindow {
         index,
         start_unix_ns: index * 10_000_000_000,
         length_ns: 10_000_000_000,
-        targets: vec![target("redis", 100, 50.0 + index as f64), target("evil\u{1b}]0;owned\u{7}", 200, 1.0), target("cron", 300, 0.5)],
+        targets: vec![
+            target("redis", 100, 50.0 + index as f64),
+            target("evil\u{1b}]0;owned\u{7}", 200, 1.0),
+            target("cron", 300, 0.5),
+        ],
         ..HostWindow::default()
     }
 }
@@ -47,7 +51,12 @@ fn file(windows: u64) -> NamedTempFile {
     for index in 0..windows {
         writeln!(file, "{}", serde_json::to_string(&window(index)).unwrap()).unwrap();
     }
-    let alert = Alert { rule: "leak".to_owned(), target: "redis".to_owned(), detail: "1.1 MB/s".to_owned(), ..Alert::default() };
+    let alert = Alert {
+        rule: "leak".to_owned(),
+        target: "redis".to_owned(),
+        detail: "1.1 MB/s".to_owned(),
+        ..Alert::default()
+    };
     writeln!(file, "{}", serde_json::to_string(&alert).unwrap()).unwrap();
     file
 }
@@ -74,7 +83,13 @@ fn keys_lead_through_the_screens_and_out() {
     terminal.wait_for("1 ALERT (A)");
     terminal.press("\r");
     terminal.wait_for("redis-main");
-    for (key, wanted) in [("t", "worker"), ("a", "grow server.c:7"), ("c", "no CMT here"), ("v", "involuntary_switches_count"), ("m", "accesses: nothing")] {
+    for (key, wanted) in [
+        ("t", "worker"),
+        ("a", "grow server.c:7"),
+        ("c", "no CMT here"),
+        ("v", "involuntary_switches_count"),
+        ("m", "accesses: nothing"),
+    ] {
         terminal.press(key);
         terminal.wait_for(wanted);
     }
@@ -134,7 +149,8 @@ fn ctrl_z_leads_to_the_shell_and_fg_back() {
     terminal.wait_for("STOPPED");
     assert!(!terminal.is_taken() && terminal.is_cooked(), "{}", terminal.contents());
     terminal.press("\n");
-    terminal.wait_until("the picture", |terminal| terminal.is_taken() && terminal.contents().contains("redis"));
+    terminal
+        .wait_until("the picture", |terminal| terminal.is_taken() && terminal.contents().contains("redis"));
     terminal.wait_until("raw keys", |terminal| !terminal.is_cooked());
     terminal.press("q");
     terminal.wait_for("DONE 0");
@@ -186,7 +202,8 @@ fn another_size_is_another_picture() {
 #[test]
 fn it_ends_after_as_many_windows_as_asked_for() {
     let file = file(20);
-    let mut terminal = Terminal::start(&mut top(file.path(), &["--count", "3", "--interval", "100ms"]), 24, 80);
+    let mut terminal =
+        Terminal::start(&mut top(file.path(), &["--count", "3", "--interval", "100ms"]), 24, 80);
     assert_eq!(terminal.finish(), 0);
 }
 
@@ -219,7 +236,8 @@ fn without_a_terminal_there_is_a_block_for_each_window() {
     }
     assert!(!finished.stdout.contains('\u{1b}'), "{finished:#?}");
     let once = run(&["top", "--replay", path, "--once", "--sort", "rss"]);
-    let rows: Vec<&str> = once.stdout.lines().skip_while(|line| !line.starts_with("TARGET")).skip(1).collect();
+    let rows: Vec<&str> =
+        once.stdout.lines().skip_while(|line| !line.starts_with("TARGET")).skip(1).collect();
     assert!(rows.len() == 3 && rows[0].starts_with("cron"), "{once:#?}");
     let two = run(&["top", "--replay", path, "--count", "2"]);
     assert_eq!(two.stdout.matches("TARGET").count(), 2);

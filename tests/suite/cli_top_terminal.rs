@@ -34,7 +34,12 @@ impl Terminal {
         let (master, slave) = pair(rows, columns);
         let modes = modes(&master);
         let copy = || Stdio::from(slave.try_clone().unwrap());
-        command.stdin(copy()).stdout(copy()).stderr(copy()).env("TERM", "xterm-256color").env("LANG", "C.UTF-8");
+        command
+            .stdin(copy())
+            .stdout(copy())
+            .stderr(copy())
+            .env("TERM", "xterm-256color")
+            .env("LANG", "C.UTF-8");
         command.env_remove("LC_ALL").env_remove("LC_CTYPE");
         // SAFETY: both calls are async-signal-safe, and stdin is the terminal by then.
         unsafe {
@@ -46,7 +51,8 @@ impl Terminal {
             });
         }
         let child = command.spawn().unwrap();
-        let seen = Arc::new(Mutex::new(Seen { screen: vt100::Parser::new(rows, columns, 0), bytes: Vec::new() }));
+        let seen =
+            Arc::new(Mutex::new(Seen { screen: vt100::Parser::new(rows, columns, 0), bytes: Vec::new() }));
         let mut reader = master.try_clone().unwrap();
         let shared = Arc::clone(&seen);
         thread::spawn(move || {
@@ -147,7 +153,8 @@ impl Terminal {
         };
         self.wait_until("the screen there was before", |terminal| !terminal.is_taken());
         let now = modes(&self.master);
-        let told = |modes: &libc::termios| (modes.c_iflag, modes.c_oflag, modes.c_cflag, modes.c_lflag, modes.c_cc);
+        let told =
+            |modes: &libc::termios| (modes.c_iflag, modes.c_oflag, modes.c_cflag, modes.c_lflag, modes.c_cc);
         assert_eq!(told(&now), told(&self.modes), "the terminal's modes");
         let signal = std::os::unix::process::ExitStatusExt::signal(&status);
         status.code().unwrap_or_else(|| -signal.unwrap_or(0))
@@ -166,7 +173,13 @@ fn pair(rows: u16, columns: u16) -> (File, File) {
     let (mut master, mut slave) = (-1, -1);
     // SAFETY: both numbers and the size live through the call; null pointers ask for no name and the usual modes.
     let result = unsafe {
-        libc::openpty(&raw mut master, &raw mut slave, std::ptr::null_mut(), std::ptr::null(), &raw const size)
+        libc::openpty(
+            &raw mut master,
+            &raw mut slave,
+            std::ptr::null_mut(),
+            std::ptr::null(),
+            &raw const size,
+        )
     };
     assert_eq!(result, 0, "{}", std::io::Error::last_os_error());
     for file in [master, slave] {

@@ -39,6 +39,7 @@ mod images;
 mod import;
 mod kills;
 mod mappings;
+mod monitor;
 mod pqos;
 mod processes;
 mod programs;

@@ -78,12 +78,17 @@ impl Running {
 
     /// Waits until all probes are in place.
     pub fn await_attached(&mut self) {
-        if self.stderr.wait_for(|line| line.contains("attached")).is_none() {
-            panic!("waytrace never attached:\n{}", self.stderr.seen.join("\n"));
+        self.await_line("attached");
+    }
+
+    /// Waits for a line on stderr that has this part.
+    pub fn await_line(&mut self, part: &str) {
+        if self.stderr.wait_for(|line| line.contains(part)).is_none() {
+            panic!("waytrace never said `{part}`:\n{}", self.stderr.seen.join("\n"));
         }
     }
 
-    /// Waits for the first line it prints.
+    /// Waits for the next line it prints.
     pub fn await_output(&mut self) {
         if self.stdout.wait_for(|_| true).is_none() {
             panic!("waytrace printed nothing:\n{}", self.stderr.read_to_end());

@@ -96,7 +96,7 @@ pub type Outcome = anyhow::Result<ExitCode>;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     init_logs(cli.verbose);
-    if !matches!(cli.command, Command::Profile(_) | Command::Bench(_)) {
+    if !matches!(cli.command, Command::Profile(_) | Command::Bench(_) | Command::Monitor(_)) {
         end_with_the_reader();
     }
     exit::of(|| match cli.command {

@@ -21,6 +21,8 @@ pub struct Context {
     pub catalogue: Option<PathBuf>,
     /// How many processes to kill.
     pub kills: Option<u64>,
+    /// How long to soak.
+    pub soak: Option<Duration>,
 }
 
 impl Context {
@@ -45,6 +47,7 @@ impl Context {
             quick: true,
             catalogue: None,
             kills: None,
+            soak: None,
         }
     }
 }

@@ -24,6 +24,7 @@ mod profile;
 mod redis;
 mod rounds;
 mod servers;
+mod soak;
 mod stats;
 mod sweep;
 mod table;
@@ -40,10 +41,11 @@ use serde_json::{Value, json};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 13] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
@@ -56,6 +58,7 @@ const BENCHES: [Bench; 12] = [
     ("planning", planning::run),
     ("kills", kills::run),
     ("sweep", sweep::run),
+    ("soak", soak::run),
 ];
 
 /// Targets, and tools to compare with; what is missing is not available in the table.
@@ -75,7 +78,7 @@ const PACKAGES: [&str; 11] = [
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills, sweep [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills, sweep, soak [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]
@@ -89,6 +92,9 @@ pub struct Args {
     /// How many to kill with -9, of the other ends a fifth each (kills) [default: 1000]
     #[arg(long, value_name = "N")]
     kills: Option<u64>,
+    /// How many minutes to soak (soak) [default: 30]
+    #[arg(long, value_name = "N")]
+    minutes: Option<u64>,
     /// Write the results of all here too, beside target/bench/NAME.json
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -151,7 +157,16 @@ fn prepare(args: &Args) -> Result<Context> {
         }
     }
     let catalogue = args.catalogue.clone();
-    Ok(Context { waytrace, folder, cpus, provenance, quick: args.quick, catalogue, kills: args.kills })
+    Ok(Context {
+        waytrace,
+        folder,
+        cpus,
+        provenance,
+        quick: args.quick,
+        catalogue,
+        kills: args.kills,
+        soak: args.minutes.map(|minutes| Duration::from_secs(60 * minutes)),
+    })
 }
 
 /// Builds waytrace and copies it: another build meanwhile must not change what is measured.

@@ -93,7 +93,8 @@ impl Process {
         self.signal(libc::SIGINT);
     }
 
-    fn signal(&self, signal: libc::c_int) {
+    /// Sends a signal.
+    pub fn signal(&self, signal: libc::c_int) {
         if !self.is_reaped {
             // SAFETY: passes numbers only; a child that is not yet waited for keeps its pid.
             unsafe { libc::kill(self.pid as libc::pid_t, signal) };

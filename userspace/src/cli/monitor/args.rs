@@ -101,13 +101,15 @@ impl Args {
             Some(path) => Config::read(path)?,
             None => Config::default(),
         };
-        let config = config.with_flags(&self.flags())?;
-        if config.targets.is_empty() && !config.machine {
+        let flags = self.flags();
+        let mut asked = config.clone();
+        flags.apply(&mut asked);
+        if asked.targets.is_empty() && !asked.machine {
             bail!(
                 "nobody is to be watched; name processes by --pid, --comm or the like, a --config with targets, or --machine for all of them"
             );
         }
-        Ok(config)
+        Ok(config.with_flags(&flags)?)
     }
 
     fn flags(&self) -> Flags {

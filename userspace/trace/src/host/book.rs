@@ -50,10 +50,18 @@ pub struct ProcessNumbers {
     pub has_ended: bool,
 }
 
+/// A thread as it was when its window began.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    numbers: TaskNumbers,
+    /// Time told as off the CPU that the kernel booked as waiting or running afterwards: it books a wait when it is over.
+    overdrawn_ns: u64,
+}
+
 /// What was known of each thread when its window began.
 #[derive(Default)]
 pub struct Book {
-    known: HashMap<u32, TaskNumbers>,
+    known: HashMap<u32, Known>,
     /// What exited threads leave to the window under way.
     exited: Vec<TaskNumbers>,
     window_ns: u64,
@@ -69,7 +77,8 @@ impl Book {
 
     /// Takes note of all threads, before the first window.
     pub fn begin(&mut self, tasks: Vec<TaskNumbers>, now_ns: u64, now_boot_ns: u64) {
-        self.known = tasks.into_iter().map(|task| (task.tid, task)).collect();
+        self.known =
+            tasks.into_iter().map(|numbers| (numbers.tid, Known { numbers, overdrawn_ns: 0 })).collect();
         self.exited.clear();
         (self.window_ns, self.window_boot_ns) = (now_ns, now_boot_ns);
     }
@@ -88,6 +97,7 @@ impl Book {
         // The iterator may have come by between a thread's last word and its end.
         let alive = tasks.iter().filter(|task| !over.contains(&(task.tid, task.start_boot_ns)));
         let leaders = Leaders::of(exited.iter().chain(&tasks));
+        let mut known = HashMap::with_capacity(tasks.len());
         for (task, is_alive) in exited.iter().map(|task| (task, false)).chain(alive.map(|task| (task, true)))
         {
             let start = leaders.start_boot_ns(task);
@@ -104,16 +114,20 @@ impl Book {
             process.has_ended &= !is_alive;
             process.threads_count += u32::from(is_alive);
             // A thread that ended was looked up by the id it had; another may have it by now.
-            let before = self.known.get(&task.tid).filter(|before| is_same(before, task)).copied();
+            let before = self.known.get(&task.tid).filter(|before| is_same(&before.numbers, task)).copied();
             let lived_ns = match before {
                 Some(_) => window_ns,
                 None => {
                     now_boot_ns.saturating_sub(task.start_boot_ns.max(self.window_boot_ns)).min(window_ns)
                 }
             };
-            process.add(task, &before.unwrap_or_default(), if is_alive { lived_ns } else { 0 });
+            let overdrawn_ns =
+                process.add(task, &before.unwrap_or_default(), if is_alive { lived_ns } else { 0 });
+            if is_alive {
+                known.insert(task.tid, Known { numbers: *task, overdrawn_ns });
+            }
         }
-        self.known = tasks.into_iter().map(|task| (task.tid, task)).collect();
+        self.known = known;
         (self.window_ns, self.window_boot_ns) = (now_ns, now_boot_ns);
         let mut processes: Vec<ProcessNumbers> = processes.into_values().collect();
         for process in &mut processes {
@@ -149,14 +163,17 @@ fn is_same(before: &TaskNumbers, task: &TaskNumbers) -> bool {
 }
 
 impl ProcessNumbers {
-    fn add(&mut self, task: &TaskNumbers, from: &TaskNumbers, lived_ns: u64) {
+    /// Adds a thread; returns what of its time off the CPU was told too much until now.
+    fn add(&mut self, task: &TaskNumbers, before: &Known, lived_ns: u64) -> u64 {
+        let from = &before.numbers;
         let cpu_ns = task.cpu_ns.saturating_sub(from.cpu_ns);
         let waited_ns = task.run_queue_ns.saturating_sub(from.run_queue_ns);
         self.cpu_ns += cpu_ns;
         if let Some(run_queue_ns) = &mut self.run_queue_ns {
             *run_queue_ns += waited_ns;
         }
-        self.off_cpu_ns += lived_ns.saturating_sub(cpu_ns + waited_ns);
+        let booked_ns = cpu_ns + waited_ns + before.overdrawn_ns;
+        self.off_cpu_ns += lived_ns.saturating_sub(booked_ns);
         self.minor_faults_count += task.minor_faults_count.saturating_sub(from.minor_faults_count);
         self.major_faults_count += task.major_faults_count.saturating_sub(from.major_faults_count);
         self.voluntary_switches_count +=
@@ -167,6 +184,7 @@ impl ProcessNumbers {
         if cpu_ns > 0 {
             self.threads.push((task.tid, name(&task.comm), cpu_ns));
         }
+        booked_ns.saturating_sub(lived_ns)
     }
 }
 
@@ -204,6 +222,23 @@ mod tests {
         assert_eq!(process.threads, [(7, "main".to_owned(), 300), (8, "work".to_owned(), 10)]);
         let processes = book.close(vec![task(7, 7, 1, 400), waited], 3_000, 3_000);
         assert_eq!((only(&processes).cpu_ns, only(&processes).off_cpu_ns), (0, 2_000));
+    }
+
+    #[test]
+    fn a_wait_that_is_booked_late_is_told_once() {
+        let mut book = Book::new(true);
+        book.begin(vec![task(7, 7, 1, 0)], 1_000, 1_000);
+        // It waits all the time, and the kernel books that when the wait is over, 500 into the second window.
+        let waits = book.close(vec![task(7, 7, 1, 0)], 2_000, 2_000);
+        assert_eq!(only(&waits).off_cpu_ns, 1_000);
+        let mut ran = task(7, 7, 1, 500);
+        ran.run_queue_ns = 1_500;
+        assert_eq!(only(&book.close(vec![ran], 3_000, 3_000)).off_cpu_ns, 0);
+        assert_eq!(
+            only(&book.close(vec![ran], 5_000, 5_000)).off_cpu_ns,
+            1_000,
+            "the first thousand were told before"
+        );
     }
 
     #[test]
