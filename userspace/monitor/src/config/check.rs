@@ -1,20 +1,19 @@
 //! What no single value shows.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use super::error::Problem;
 use super::nearest::nearest;
 use super::{Config, Switch, TargetConfig};
-use crate::rules::Record;
+use crate::hooks;
+use crate::rules::{self, Rules};
 use crate::targets::{Glob, Selector};
+use crate::web;
 
 /// Shorter windows cost more than they show; longer ones do not fit the steps of the history.
 const WINDOW_NS: std::ops::RangeInclusive<u64> = 100_000_000..=MINUTE_NS;
 const MINUTE_NS: u64 = 60_000_000_000;
 const HOUR_NS: u64 = 60 * MINUTE_NS;
-/// A rule that waits longer would outlive every restart.
-const MOST_WINDOWS: u32 = 10_000;
 /// What the kernel's maps and an idle runtime take already.
 const LEAST_RSS_MB: u64 = 32;
 /// An empty history with its indexes.
@@ -89,32 +88,17 @@ fn history(config: &Config) -> Result<(), Problem> {
 }
 
 fn http(config: &Config) -> Result<(), Problem> {
-    let http = &config.http;
-    let problem = |key, what: String| Err(Problem::of("http", key, what));
-    if http.tls_cert.is_some() != http.tls_key.is_some() {
-        let (given, lacks) =
-            if http.tls_cert.is_some() { ("tls_cert", "tls_key") } else { ("tls_key", "tls_cert") };
-        return problem(given, format!("`{given}` needs `{lacks}`; give both or neither"));
-    }
-    if http.max_targets == 0 {
-        return problem("max_targets", "`max_targets` is at least 1".to_owned());
-    }
-    let Some(listen) = &http.listen else { return Ok(()) };
-    let Ok(address) = listen.parse::<SocketAddr>() else {
-        let what = format!(
-            "`listen` is \"{}\"; write address and port: \"127.0.0.1:9477\", \"[::1]:9477\"",
-            listen.escape_debug()
-        );
-        return problem("listen", what);
+    let Err(error) = config.http.check() else { return Ok(()) };
+    let (table, key) = match &error {
+        web::Error::Value { key, .. } => match key.split_once('.') {
+            Some(("pprof", key)) => ("http.pprof", key),
+            Some(("push", key)) => ("http.push", key),
+            _ => ("http", *key),
+        },
+        web::Error::TlsHalf { there, .. } => ("http", *there),
+        _ => ("http", "listen"),
     };
-    let guarded = http.token_file.is_some() && http.tls_cert.is_some();
-    if !address.ip().is_loopback() && !guarded && !http.insecure {
-        let what = format!(
-            "`listen` {address} is open to other machines; set `token_file`, `tls_cert` and `tls_key`, or `insecure = true`"
-        );
-        return problem("listen", what);
-    }
-    Ok(())
+    Err(Problem::of(table, key, error.to_string()))
 }
 
 fn record(config: &Config) -> Result<(), Problem> {
@@ -188,31 +172,26 @@ fn hooks(config: &Config) -> Result<(), Problem> {
         if !seen.insert(&hook.name) {
             return Err(problem("name", "a hook above has the same name; give each its own".to_owned()));
         }
-        hook.check().map_err(|error| problem("name", error.to_string()))?;
+        hook.check().map_err(|error| problem(key_of_hook(&error), error.to_string()))?;
     }
     Ok(())
 }
 
+fn key_of_hook(error: &hooks::Error) -> &'static str {
+    match error {
+        hooks::Error::Url { .. } => "webhook",
+        hooks::Error::NoProgram { .. } => "command",
+        hooks::Error::OnlyWebhook { key, .. } => key,
+        hooks::Error::Timeout { .. } => "timeout",
+        _ => "name",
+    }
+}
+
 fn rules(config: &Config) -> Result<(), Problem> {
-    let mut seen = BTreeSet::new();
     for (nth, rule) in config.rules.iter().enumerate() {
         let problem = |key, what: String| Err(Problem::nth("rule", (nth, &rule.name), key, what));
         if let Err(what) = name(&rule.name) {
             return problem("name", what);
-        }
-        if !seen.insert(&rule.name) {
-            return problem("name", "a rule above has the same name; give each its own".to_owned());
-        }
-        if rule.when.trim().is_empty() {
-            return problem("when", "`when` is empty; write a condition".to_owned());
-        }
-        for (key, windows) in [("hold_for", rule.hold_for), ("clear_after", rule.clear_after)] {
-            if !(1..=MOST_WINDOWS).contains(&windows) {
-                return problem(key, format!("`{key}` is a number of windows, from 1 to {MOST_WINDOWS}"));
-            }
-        }
-        if matches!(rule.record, Record::Seconds(seconds) if !(1..=600).contains(&seconds)) {
-            return problem("record", "`record` is from 1 to 600 seconds".to_owned());
         }
         let names = || config.hooks.iter().map(|hook| hook.name.as_str());
         if let Some(unknown) = rule.hooks.iter().find(|hook| !names().any(|name| name == *hook)) {
@@ -227,7 +206,24 @@ fn rules(config: &Config) -> Result<(), Problem> {
             return problem("target", no_such("target", &rule.target, nearest(&rule.target, names())));
         }
     }
-    Ok(())
+    let Err(error) = Rules::new(&config.rules, config.window_ns) else { return Ok(()) };
+    let (wrong, key) = of_rule(&error);
+    // Of two rules of one name the second is the mistake.
+    let nth = config.rules.iter().rposition(|rule| Some(rule.name.as_str()) == wrong).unwrap_or(0);
+    Err(Problem::nth("rule", (nth, wrong.unwrap_or_default()), key, error.to_string()))
+}
+
+/// The rule and the key an error is about.
+fn of_rule(error: &rules::Error) -> (Option<&str>, &'static str) {
+    match error {
+        rules::Error::Condition { rule, key, .. } | rules::Error::Windows { rule, key, .. } => {
+            (Some(rule), *key)
+        }
+        rules::Error::Record { rule, .. } => (Some(rule), "record"),
+        rules::Error::HostOnly { rule } => (Some(rule), "target"),
+        rules::Error::NameTaken { rule } => (Some(rule), "name"),
+        rules::Error::NoName { .. } | rules::Error::TooMany { .. } => (None, "name"),
+    }
 }
 
 fn no_such(thing: &str, wrong: &str, near: Option<&str>) -> String {

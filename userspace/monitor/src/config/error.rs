@@ -67,6 +67,10 @@ impl Problem {
     fn prefix(&self) -> String {
         match (self.table, self.name.as_str()) {
             ("", _) => String::new(),
+            // What HTTP, rules and hooks say themselves, they say with the place.
+            _ if ["http.", "rule `", "hook `"].iter().any(|start| self.what.starts_with(start)) => {
+                String::new()
+            }
             ("target" | "rule" | "hook", "") => format!("[[{}]] {}: ", self.table, self.nth + 1),
             ("target" | "rule" | "hook", name) => {
                 format!("[[{}]] `{}`: ", self.table, name.escape_debug())

@@ -8,8 +8,8 @@ use waytrace_model::monitor::{Fold, Metric, Unit};
 
 use super::*;
 
-/// Metrics of waytrace itself that the files use. Those who export them say which there are.
-const OWN: [&str; 19] = [
+/// Metrics of waytrace itself that the files use.
+const OWN: [&str; 18] = [
     "waytrace_alerts_active",
     "waytrace_budget_cpu_ratio",
     "waytrace_budget_rss_bytes",
@@ -28,19 +28,20 @@ const OWN: [&str; 19] = [
     "waytrace_window_end_seconds",
     "waytrace_window_length_seconds",
     "waytrace_windows_total",
-    "waytrace_start_time_seconds",
 ];
 
-/// The name under which a metric of targets is exported: in seconds, without `_count`, sums as counters.
+/// The name under which a metric of targets is exported: in seconds, without `_count`, sums as counters, `_total` only as their ending.
 fn exported(metric: Metric) -> String {
-    let name = metric.name();
-    let base = match metric.unit() {
-        Unit::Count => name.trim_end_matches("_count").to_owned(),
-        Unit::Nanoseconds => format!("{}_seconds", name.trim_end_matches("_ns")),
-        Unit::Bytes | Unit::Ratio => name.to_owned(),
+    let (base, _) = metric.name().rsplit_once('_').unwrap();
+    let base = base.trim_end_matches("_total");
+    let unit = match metric.unit() {
+        Unit::Count => "",
+        Unit::Bytes => "_bytes",
+        Unit::Nanoseconds => "_seconds",
+        Unit::Ratio => "_ratio",
     };
     let total = if metric.fold() == Fold::Sum { "_total" } else { "" };
-    format!("waytrace_target_{base}{total}")
+    format!("waytrace_target_{base}{unit}{total}")
 }
 
 fn folder() -> PathBuf {
@@ -60,6 +61,7 @@ fn names_are_those_of_prometheus() {
     assert_eq!(exported(Metric::Cpu), "waytrace_target_cpu_seconds_total");
     assert_eq!(exported(Metric::AllocBytes), "waytrace_target_alloc_bytes_total");
     assert_eq!(exported(Metric::MinorFaults), "waytrace_target_minor_faults_total");
+    assert_eq!(exported(Metric::MemoryTraffic), "waytrace_target_mbm_bytes_total");
     assert_eq!(exported(Metric::Rss), "waytrace_target_rss_bytes");
     assert_eq!(exported(Metric::Threads), "waytrace_target_threads");
     assert_eq!(exported(Metric::Stores), "waytrace_target_store_ratio");
@@ -76,6 +78,17 @@ fn alerts_and_dashboard_use_metrics_there_are() {
         assert!(names.len() > 10, "{file}: {names:?}");
         let unknown: Vec<&String> = names.difference(&known).collect();
         assert!(unknown.is_empty(), "{file}: {unknown:?}");
+    }
+}
+
+#[test]
+fn what_is_used_of_waytrace_itself_is_exported() {
+    let exporters = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web/metrics");
+    let files = std::fs::read_dir(exporters).unwrap().map(|entry| entry.unwrap().path());
+    let code: String = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    for name in OWN {
+        let family = name.strip_suffix("_total").unwrap_or(name);
+        assert!(code.contains(&format!("\"{family}\"")), "{name}");
     }
 }
 

@@ -107,7 +107,13 @@ impl<'a> Sections<'a> {
         }
         let mut of_name = (0..self.headers.len())
             .filter(|&index| self.headers.get(index).is_some_and(|(_, name, _)| *name == problem.table));
-        let Some(index) = of_name.nth(problem.nth) else { return 1 };
+        let Some(index) = of_name.nth(problem.nth) else {
+            // A table within a table may be written in one line of that.
+            return problem
+                .table
+                .split_once('.')
+                .map_or(1, |(table, key)| self.line_of(&Problem { table, key, ..problem.clone() }));
+        };
         let header = self.headers.get(index).map_or(1, |(number, ..)| number + 1);
         self.body(index).find(is_key).map_or(header, |(number, _)| number + 1)
     }

@@ -1,4 +1,4 @@
-//! The sections of a file but targets and collectors.
+//! Sections of a file. Those of HTTP, rules and hooks are the types of the modules that heed them.
 
 use std::path::PathBuf;
 

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 
 use super::*;
+use crate::rules::Record;
+use crate::web::{PprofConfig, PushConfig};
 
 const GOOD: &str = r#"window = "2s"
 
@@ -107,7 +109,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "record = []",
         "x.toml:34: [[rule]] `grows`: `record` is true, false, or a number of seconds",
     ),
-    ("record = 15", "record = 0", "x.toml:34: [[rule]] `grows`: `record` is from 1 to 600 seconds"),
+    (
+        "record = 15",
+        "record = 0",
+        "x.toml:34: rule `grows`, key `record`: 0 s; write true, false, or seconds",
+    ),
     ("window = \"2s\"", "window = = 3", "x.toml:1"),
     (
         "children = true",
@@ -125,10 +131,16 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ("\"1h\"", "\"2d\"", "keeps a finer step longer"),
     ("keep = {", "max_bytes = \"1k\"\nkeep = {", "x.toml:8: [history]: `max_bytes` is at least"),
     ("/var/lib/waytrace/history.db", "", "`path` is empty"),
-    ("127.0.0.1:9477", "localhost", "x.toml:11: [http]: `listen` is \"localhost\"; write address and port"),
-    ("127.0.0.1:9477", "0.0.0.0:9477", "`listen` 0.0.0.0:9477 is open to other machines"),
-    ("[collect]", "tls_cert = \"c\"\n[collect]", "`tls_cert` needs `tls_key`"),
-    ("[collect]", "max_targets = 0\n[collect]", "`max_targets` is at least 1"),
+    ("127.0.0.1:9477", "localhost", "x.toml:11: http.listen = \"localhost\" is no address and port"),
+    (
+        "127.0.0.1:9477",
+        "0.0.0.0:9477",
+        "x.toml:11: http.listen = \"0.0.0.0:9477\" can be reached from other machines",
+    ),
+    ("[collect]", "tls_cert = \"c\"\n[collect]", "x.toml:13: http.tls_cert is set and http.tls_key is not"),
+    ("[collect]", "max_targets = 0\n[collect]", "x.toml:13: http.max_targets = 0: must be"),
+    ("[collect]", "[http.pprof]\nmax_seconds = 0\n[collect]", "x.toml:14: http.pprof.max_seconds = 0"),
+    ("[collect]", "push = { url = \"x\" }\n[collect]", "x.toml:13: http.push.url = \"x\""),
     ("[collect]", "[record]\nduration = \"1h\"\n[collect]", "[record]: `duration` is from"),
     ("[collect]", "[record]\nmax_per_hour = 999\n[collect]", "x.toml:14: [record]: `max_per_hour` times"),
     ("events = true", "events = false", "x.toml:16: [collect]: `event_names` names events"),
@@ -157,13 +169,34 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "[\"call\"]",
         "x.toml:35: [[rule]] `grows`: there is no hook `call`; did you mean `tell`?",
     ),
-    ("growth(rss_bytes, 60s) > 1MB/s", " ", "`when` is empty"),
-    ("hold_for = 3", "hold_for = 0", "`hold_for` is a number of windows, from 1"),
-    ("name = \"tell\"", "name = \"tell\"\nca_file = \"c\"", "`ca_file` belongs to a `webhook`"),
-    ("command =", "log = true\ncommand =", "a hook has one of `webhook`, `command` and `log = true`"),
-    ("[\"/usr/bin/logger\", \"-t\", \"waytrace\"]", "[]", "x.toml:39: [[hook]] `tell`: `command` is empty"),
-    ("command = [\"/usr/bin/logger\", \"-t\", \"waytrace\"]", "webhook = \"x\"", "`webhook` is a URL"),
-    ("name = \"tell\"", "name = \"tell\"\ntimeout = \"0s\"", "`timeout` is from"),
+    ("growth(rss_bytes, 60s) > 1MB/s", " ", "x.toml:31: rule `grows`, key `when`: column 2: a metric"),
+    ("hold_for = 3", "hold_for = 0", "x.toml:33: rule `grows`, key `hold_for`: 0 windows; write a number"),
+    (
+        "name = \"tell\"",
+        "name = \"tell\"\nca_file = \"c\"",
+        "x.toml:39: hook `tell`, key `ca_file`: it is for webhooks only",
+    ),
+    (
+        "command =",
+        "log = true\ncommand =",
+        "x.toml:38: hook `tell`: 2 of webhook, command and log are given; write exactly one",
+    ),
+    (
+        "[\"/usr/bin/logger\", \"-t\", \"waytrace\"]",
+        "[]",
+        "x.toml:39: hook `tell`, key `command`: it has no program",
+    ),
+    (
+        "command = [\"/usr/bin/logger\", \"-t\", \"waytrace\"]",
+        "webhook = \"x\"",
+        "x.toml:39: hook `tell`, key `webhook`: `x` is no address",
+    ),
+    ("rss_bytes", "rss_byts", "`rss_bytes`"),
+    (
+        "name = \"tell\"",
+        "name = \"tell\"\ntimeout = \"0s\"",
+        "hook `tell`, key `timeout`: write a time from 100ms to 1h",
+    ),
 ];
 
 #[test]
@@ -173,7 +206,9 @@ fn mistakes_name_file_line_section_and_mend() {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from}");
         let error = refused(&text);
-        if !(error.contains(expected) && error.lines().count() == 1 && error.starts_with("x.toml:")) {
+        // Conditions are shown with a caret below the column.
+        let lines = if error.contains(": column ") { 3 } else { 1 };
+        if !(error.contains(expected) && error.lines().count() == lines && error.starts_with("x.toml:")) {
             wrong.push(format!("{from} -> {to}\n  says {error}\n  not  {expected}"));
         }
     }
@@ -285,6 +320,8 @@ fn tables() -> Vec<(&'static str, &'static [&'static str])> {
         ("history", keys::of::<HistorySection>()),
         ("keep", keys::of::<Keep>()),
         ("http", keys::of::<WebConfig>()),
+        ("http.pprof", keys::of::<PprofConfig>()),
+        ("http.push", keys::of::<PushConfig>()),
         ("record", keys::of::<RecordSection>()),
         ("collect", keys::of::<Collect>()),
         ("target", keys::of::<TargetConfig>()),
