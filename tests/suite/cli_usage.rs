@@ -2,8 +2,10 @@
 
 use crate::harness::waytrace::{Store, run};
 
-const COMMANDS: [&str; 11] =
-    ["doctor", "profile", "list", "show", "diff", "report", "export", "prune", "bench", "import", "events"];
+const COMMANDS: [&str; 12] = [
+    "doctor", "profile", "list", "show", "diff", "report", "export", "prune", "bench", "import", "events",
+    "top",
+];
 
 #[test]
 fn help_and_version_are_results() {

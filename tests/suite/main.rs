@@ -40,6 +40,7 @@ mod import;
 mod kills;
 mod mappings;
 mod monitor;
+mod monitor_record;
 mod pqos;
 mod processes;
 mod programs;

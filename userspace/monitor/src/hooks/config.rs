@@ -98,7 +98,7 @@ impl HookConfig {
         if let Some((key, _)) = files.into_iter().find(|(_, file)| file.is_some() && way != Way::Webhook) {
             return Err(Error::OnlyWebhook { hook: hook(), key });
         }
-        if !(Duration::from_millis(100)..=Duration::from_secs(3600)).contains(&self.timeout) {
+        if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&self.timeout) {
             return Err(Error::Timeout { hook: hook() });
         }
         Ok(way)

@@ -52,7 +52,7 @@ pub enum Error {
         key: &'static str,
     },
     /// A timeout of nothing, or beyond an hour.
-    #[error("hook `{hook}`, key `timeout`: write a time from 100ms to 1h")]
+    #[error("hook `{hook}`, key `timeout`: write a time from 1ms to 1h")]
     Timeout {
         /// Name of the hook.
         hook: String,

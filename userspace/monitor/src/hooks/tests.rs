@@ -280,7 +280,7 @@ fn mistakes_in_hooks_are_named() {
             HookConfig { log: true, header_file: path.clone(), ..bare },
             "key `header_file`: it is for webhooks",
         ),
-        (HookConfig { timeout: Duration::ZERO, ..good.clone() }, "from 100ms to 1h"),
+        (HookConfig { timeout: Duration::ZERO, ..good.clone() }, "from 1ms to 1h"),
         (HookConfig { header_file: path.clone(), ..good.clone() }, "line 2 is no header"),
         (HookConfig { header_file: Some("/no/such".into()), ..good.clone() }, "/no/such: No such file"),
         (HookConfig { ca_file: path, ..webhook("ops", "https://127.0.0.1:1/") }, "no certificate"),

@@ -152,6 +152,20 @@ impl Recorder {
     /// # Errors
     /// [`Error::Busy`] while another one is under way; otherwise why it failed.
     pub fn profile_pprof(&self, pid: u32, seconds: u32, kind: Kind) -> Result<Vec<u8>, Error> {
+        self.profile_pprof_unless(pid, seconds, kind, &|| false)
+    }
+
+    /// The same, until `is_unwanted` says that nobody waits for it any more, which ends it within 50 ms.
+    ///
+    /// # Errors
+    /// As [`Self::profile_pprof`].
+    pub fn profile_pprof_unless(
+        &self,
+        pid: u32,
+        seconds: u32,
+        kind: Kind,
+        is_unwanted: &dyn Fn() -> bool,
+    ) -> Result<Vec<u8>, Error> {
         if self.shared.account.end().is_some() {
             return Err(Refused::Stopped.into());
         }
@@ -170,7 +184,7 @@ impl Recorder {
         profile.args(arguments(pid, seconds, kind, exact, &db, "pprof"));
         for (command, time) in [(&mut profile, seconds), (&mut export, 0)] {
             let time = Duration::from_secs(u64::from(time));
-            let (result, _) = run(command.stdout(Stdio::null()), time, &self.shared.account);
+            let (result, _) = run(command.stdout(Stdio::null()), time, &self.shared.account, is_unwanted);
             result.map_err(|failure| match failure {
                 Failure::Start(source) => Error::Start { exe: exe.clone(), source },
                 Failure::Ended(reason) => Error::Failed { pid, reason },
@@ -254,7 +268,7 @@ fn record(shared: &Shared, ticket: Ticket, request: &Request, config: &RecordCon
     command.args(arguments(request.pid, seconds, request.kind, config.exact, &config.db, &name));
     command.stdout(Stdio::null());
     let time = Duration::from_secs(u64::from(seconds));
-    let (result, cpu_ns) = run(&mut command, time, &shared.account);
+    let (result, cpu_ns) = run(&mut command, time, &shared.account, &|| false);
     let link = match result {
         Ok(()) => RecordingLink::Run(name),
         Err(Failure::Start(error)) => {

@@ -60,7 +60,14 @@ pub enum Failure {
 }
 
 /// Runs a command to its end, which it is helped to when its time is over or the monitor ends; gives its CPU time.
-pub fn run(command: &mut Command, time: Duration, account: &Account) -> (Result<(), Failure>, u64) {
+///
+/// Where `is_unwanted` says so it is killed at once.
+pub fn run(
+    command: &mut Command,
+    time: Duration,
+    account: &Account,
+    is_unwanted: &dyn Fn() -> bool,
+) -> (Result<(), Failure>, u64) {
     command.stdin(Stdio::null()).stderr(Stdio::piped());
     let manner = Manner { nice: NICE, end_with_parent: Some(libc::SIGINT) };
     let (mut process, stderr) = match Process::start(command, manner) {
@@ -70,13 +77,13 @@ pub fn run(command: &mut Command, time: Duration, account: &Account) -> (Result<
     account.running.store(process.pid(), Ordering::Release);
     let said = stderr.map(listen);
     let deadline = Instant::now() + time + BESIDES;
-    let mut ended = process.wait_until(deadline, || account.end().is_some());
-    if ended.is_none() {
+    let mut ended = process.wait_until(deadline, || account.end().is_some() || is_unwanted());
+    if ended.is_none() && !is_unwanted() {
         process.signal(libc::SIGINT);
         let finish = Instant::now() + FINISH;
         // At the monitor's end a part of the patience is left for what follows.
         let finish = account.end().map_or(finish, |end| finish.min(end));
-        let is_over = || account.end().is_some_and(|end| Instant::now() >= end);
+        let is_over = || is_unwanted() || account.end().is_some_and(|end| Instant::now() >= end);
         ended = process.wait_until(finish, is_over);
     }
     let was_killed = ended.is_none();

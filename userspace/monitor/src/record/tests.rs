@@ -209,6 +209,16 @@ fn a_pprof_waits_for_nobody_and_tells_its_failure() {
     assert!(failed.unwrap_err().to_string().ends_with("no probes"));
 }
 
+#[test]
+fn a_pprof_nobody_waits_for_ends_at_once() {
+    let scene = Scene::new("trap '' INT; echo $$ > $LOG; while :; do sleep 0.01; done", 10);
+    let log = scene.place.path().join("log");
+    let has_begun = || std::fs::read_to_string(&log).is_ok_and(|log| log.ends_with('\n'));
+    let failed = scene.recorder.profile_pprof_unless(scene.target.id(), 600, Kind::Heap, &has_begun);
+    assert!(failed.unwrap_err().to_string().contains("killed"));
+    assert!(!Path::new("/proc").join(scene.log().trim()).exists());
+}
+
 fn site(function: &str, alloc_bytes: f64, live_bytes: Option<u64>) -> SiteReport {
     let frame = |function: &str, line| Frame {
         function: Some(function.to_owned()),

@@ -10,7 +10,7 @@ pub struct RuleConfig {
     pub name: String,
     /// The condition; `false` switches a shipped rule off.
     pub when: String,
-    /// Which targets, by name; `*` and `?` stand for any letters and any letter.
+    /// Which targets, by name, as shells match names: `*`, `?`, `[a-z]`.
     #[serde(default = "any_target")]
     pub target: String,
     /// Windows in a row it must hold before it is told.

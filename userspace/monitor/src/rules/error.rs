@@ -58,6 +58,16 @@ pub enum Error {
         /// Name of the rule.
         rule: String,
     },
+    /// A pattern of targets that is none.
+    #[error("rule `{rule}`, key `target`: `{target}`: {reason}")]
+    Target {
+        /// Name of the rule.
+        rule: String,
+        /// What was written.
+        target: String,
+        /// What is wrong, and the mend.
+        reason: String,
+    },
     /// More functions over history than are kept.
     #[error("the rules have {count} different functions over history; at most {most} are kept, so drop some")]
     TooMany {

@@ -8,12 +8,12 @@ use super::compile::{Compiled, compile};
 use super::config::{MOST_WINDOWS, Record, RuleConfig};
 use super::error::{Error, Mistake};
 use super::expression::{Moment, Shown};
-use super::glob::fits;
 use super::holding::{Patience, Turn};
 use super::past::Function;
 use super::series::Series;
 use super::target::Memory;
 use super::word::{Scene, Scope, end_boot_ns};
+use crate::targets::Glob;
 
 /// Functions over history that are kept for each target.
 const MOST_FUNCTIONS: usize = 256;
@@ -37,6 +37,8 @@ struct Rule {
     when: Compiled,
     clear: Option<Compiled>,
     scope: Scope,
+    /// Whom it applies to.
+    targets: Glob,
     /// Places of its functions in the table.
     functions: BTreeSet<usize>,
 }
@@ -108,7 +110,7 @@ impl Rules {
     ) {
         let scope = if name == HOST { Scope::Host } else { Scope::Target };
         let applies =
-            |rule: &Rule| rule.scope == scope && (scope == Scope::Host || fits(&rule.config.target, name));
+            |rule: &Rule| rule.scope == scope && (scope == Scope::Host || rule.targets.matches(name));
         if !self.rules.iter().any(applies) {
             return;
         }
@@ -288,7 +290,12 @@ impl Rule {
                 });
             });
         }
-        Ok(Self { config: config.clone(), scope, functions: places, when, clear })
+        let targets = Glob::new(&config.target).map_err(|reason| Error::Target {
+            rule: config.name.clone(),
+            target: config.target.clone(),
+            reason,
+        })?;
+        Ok(Self { config: config.clone(), targets, scope, functions: places, when, clear })
     }
 
     fn patience(&self) -> Patience {

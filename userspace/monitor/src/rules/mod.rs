@@ -13,7 +13,6 @@ mod compile;
 mod config;
 mod error;
 mod expression;
-mod glob;
 mod holding;
 mod judge;
 mod past;

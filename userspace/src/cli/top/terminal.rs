@@ -74,7 +74,9 @@ impl Terminal {
     /// # Errors
     /// It cannot be written.
     pub fn repaint(&mut self) -> anyhow::Result<()> {
-        self.inner.clear().context("writing to the terminal")
+        // Not `clear`, which asks the terminal for its cursor: the answer would come to the thread that takes keys.
+        let size = self.inner.size().context("asking the terminal for its size")?;
+        self.inner.resize(size.into()).context("writing to the terminal")
     }
 
     /// Draws.

@@ -157,6 +157,8 @@ fn settings_are_checked() {
     assert!(wrong(&[RuleConfig { hold_for: 0, ..base.clone() }]).contains("`hold_for`: 0 windows"));
     assert!(wrong(&[RuleConfig { clear_after: 0, ..base.clone() }]).contains("`clear_after`"));
     assert!(wrong(&[RuleConfig { target: "redis".to_owned(), ..base.clone() }]).contains("host only"));
+    let target = RuleConfig { target: "a[".to_owned(), ..quick("rss_bytes > 1") };
+    assert!(wrong(&[target]).contains("key `target`: `a[`"));
     let clear = RuleConfig { clear_when: Some("lost < x".to_owned()), ..base };
     assert!(wrong(&[clear]).contains("key `clear_when`: column 8"));
     let many: Vec<RuleConfig> = (0..300)

@@ -25,13 +25,9 @@ pub fn draw(paper: &mut Paper<'_>, state: &State, list: &mut List, rows: &Rows<'
     let longest = rows.items.iter().map(|(_, item)| width(&item.name)).max().unwrap_or(0);
     let length_ns = rows.frame.window.length_ns;
     // Targets keep a column that had numbers once, lest it come and go.
-    let has = |by: By| {
-        if rows.have_past {
-            state.has(by)
-        } else {
-            rows.items.iter().any(|(_, item)| by.number(item, length_ns).is_some())
-        }
-    };
+    let told = |by: By| rows.items.iter().any(|(_, item)| by.number(item, length_ns).is_some());
+    let of_targets = |by: By| by == By::Metric(Metric::Processes);
+    let has = |by: By| if rows.have_past { state.has(by) } else { told(by) && !of_targets(by) };
     let layout = layout(paper.width(), longest, state.sort, has);
     titles(paper, state, rows, &layout);
     let seen = list.seen(paper.height().saturating_sub(1), rows.items.len());
