@@ -220,7 +220,7 @@ fn of_rule(error: &rules::Error) -> (Option<&str>, &'static str) {
             (Some(rule), *key)
         }
         rules::Error::Record { rule, .. } => (Some(rule), "record"),
-        rules::Error::HostOnly { rule } => (Some(rule), "target"),
+        rules::Error::HostOnly { rule } | rules::Error::Target { rule, .. } => (Some(rule), "target"),
         rules::Error::NameTaken { rule } => (Some(rule), "name"),
         rules::Error::NoName { .. } | rules::Error::TooMany { .. } => (None, "name"),
     }

@@ -43,6 +43,7 @@ fn drop_rights() -> anyhow::Result<()> {
     let release = waytrace_hw::topology::host(waytrace_hw::Machine::live().root()).kernel;
     let held =
         life::keep_only(&life::needed(&release)).context("giving up capabilities that are not needed")?;
+    life::no_new_privileges().context("giving up new privileges")?;
     if !held.lacking.is_empty() {
         let lacking: Vec<String> = held.lacking.iter().map(ToString::to_string).collect();
         say(&format!("without {}: what needs it will say so", lacking.join(", ")));

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use waytrace_hw::Machine;
-use waytrace_model::monitor::{Alert, HostWindow};
-use waytrace_monitor::config::Config;
+use waytrace_model::monitor::{Alert, HostWindow, ShareState};
+use waytrace_monitor::config::{CollectorName, Config, Switch};
 use waytrace_monitor::engine::{Members, Others};
 use waytrace_monitor::history::{History, HistoryConfig};
 use waytrace_monitor::hooks::Hooks;
@@ -130,7 +130,12 @@ impl<'a> Service<'a> {
         let failure = loop {
             tokio::select! {
                 window = self.measuring.windows.recv() => match window {
-                    Some(Ok(window)) => self.window(window),
+                    Some(Ok(window)) => {
+                        if let Some(error) = self.lacking(&window) {
+                            break Some(error);
+                        }
+                        self.window(window);
+                    }
                     Some(Err(error)) => break Some(error),
                     None => break Some(anyhow::anyhow!("the thread that measures has gone")),
                 },
@@ -166,6 +171,27 @@ impl<'a> Service<'a> {
         }
     }
 
+    /// A collector that the configuration asks for by `true`, and that cannot run here.
+    fn lacking(&self, window: &HostWindow) -> Option<anyhow::Error> {
+        let is_wanted = |name: &str| {
+            CollectorName::ALL
+                .iter()
+                .any(|known| known.as_str() == name && self.config.collect.switch(*known) == Switch::On)
+        };
+        let known = |name: &str| window.collectors.iter().find(|collector| collector.name == name);
+        CollectorName::ALL.iter().filter(|collector| is_wanted(collector.as_str())).find_map(|collector| {
+            let name = collector.as_str();
+            match known(name) {
+                Some(share) if share.state != ShareState::Unavailable => None,
+                share => {
+                    let why = share.and_then(|share| share.reason.clone());
+                    let why = why.unwrap_or_else(|| "`monitor` does not take it".to_owned());
+                    Some(anyhow::anyhow!("[collect] `{name} = true`, and it cannot run here: {why}; write \"auto\" to go on without"))
+                }
+            }
+        })
+    }
+
     /// A window is over.
     fn window(&mut self, window: HostWindow) {
         self.watchdog.window(Instant::now());
@@ -180,7 +206,7 @@ impl<'a> Service<'a> {
             self.state.set_lines(lines.state());
         }
         for event in events {
-            self.tell(&window, event);
+            self.tell(&window, &event);
         }
         self.publish_states();
         let others = Others {
@@ -192,14 +218,12 @@ impl<'a> Service<'a> {
     }
 
     /// An alert began or ended.
-    fn tell(&mut self, window: &HostWindow, event: Event) {
-        let (alert, rule_name) = match &event {
-            Event::Began(alert) | Event::Ended(alert) => (alert.clone(), alert.rule.clone()),
-        };
-        let rule = self.rules.config(&rule_name).cloned();
+    fn tell(&mut self, window: &HostWindow, event: &Event) {
+        let (Event::Began(alert) | Event::Ended(alert)) = event;
+        let mut alert = alert.clone();
+        let rule = self.rules.config(&alert.rule).cloned();
         let hooks = rule.as_ref().map(|rule| rule.hooks.clone()).unwrap_or_default();
-        let mut alert = alert;
-        if let (Event::Began(_), Some(rule)) = (&event, &rule)
+        if let (Event::Began(_), Some(rule)) = (event, &rule)
             && let Some(seconds) = rule.record.seconds(settings::record_seconds(&self.config))
         {
             let link = self.recordings.request(&alert, window, seconds);
@@ -207,7 +231,7 @@ impl<'a> Service<'a> {
                 alert = noted;
             }
         }
-        self.hooks.tell(&hooks, &event);
+        self.hooks.tell(&hooks, event);
         self.keep(&alert);
     }
 

@@ -89,14 +89,14 @@ impl Book {
     }
 
     /// Closes a window whose end saw these threads. Times are now, by `CLOCK_MONOTONIC` and `CLOCK_BOOTTIME`.
-    pub fn close(&mut self, tasks: Vec<TaskNumbers>, now_ns: u64, now_boot_ns: u64) -> Vec<ProcessNumbers> {
+    pub fn close(&mut self, tasks: &[TaskNumbers], now_ns: u64, now_boot_ns: u64) -> Vec<ProcessNumbers> {
         let mut processes: HashMap<(u32, u64), ProcessNumbers> = HashMap::new();
         let window_ns = now_ns.saturating_sub(self.window_ns);
         let exited = std::mem::take(&mut self.exited);
         let over: HashSet<(u32, u64)> = exited.iter().map(|task| (task.tid, task.start_boot_ns)).collect();
         // The iterator may have come by between a thread's last word and its end.
         let alive = tasks.iter().filter(|task| !over.contains(&(task.tid, task.start_boot_ns)));
-        let leaders = Leaders::of(exited.iter().chain(&tasks));
+        let leaders = Leaders::of(exited.iter().chain(tasks));
         let mut known = HashMap::with_capacity(tasks.len());
         for (task, is_alive) in exited.iter().map(|task| (task, false)).chain(alive.map(|task| (task, true)))
         {
@@ -215,12 +215,12 @@ mod tests {
         book.begin(vec![task(7, 7, 1, 100), task(7, 8, 2, 50)], 1_000, 1_000);
         let mut waited = task(7, 8, 2, 60);
         waited.run_queue_ns = 40;
-        let processes = book.close(vec![task(7, 7, 1, 400), waited], 2_000, 2_000);
+        let processes = book.close(&[task(7, 7, 1, 400), waited], 2_000, 2_000);
         let process = only(&processes);
         assert_eq!((process.cpu_ns, process.run_queue_ns, process.threads_count), (310, Some(40), 2));
         assert_eq!(process.off_cpu_ns, (1_000 - 300) + (1_000 - 50));
         assert_eq!(process.threads, [(7, "main".to_owned(), 300), (8, "work".to_owned(), 10)]);
-        let processes = book.close(vec![task(7, 7, 1, 400), waited], 3_000, 3_000);
+        let processes = book.close(&[task(7, 7, 1, 400), waited], 3_000, 3_000);
         assert_eq!((only(&processes).cpu_ns, only(&processes).off_cpu_ns), (0, 2_000));
     }
 
@@ -229,13 +229,13 @@ mod tests {
         let mut book = Book::new(true);
         book.begin(vec![task(7, 7, 1, 0)], 1_000, 1_000);
         // It waits all the time, and the kernel books that when the wait is over, 500 into the second window.
-        let waits = book.close(vec![task(7, 7, 1, 0)], 2_000, 2_000);
+        let waits = book.close(&[task(7, 7, 1, 0)], 2_000, 2_000);
         assert_eq!(only(&waits).off_cpu_ns, 1_000);
         let mut ran = task(7, 7, 1, 500);
         ran.run_queue_ns = 1_500;
-        assert_eq!(only(&book.close(vec![ran], 3_000, 3_000)).off_cpu_ns, 0);
+        assert_eq!(only(&book.close(&[ran], 3_000, 3_000)).off_cpu_ns, 0);
         assert_eq!(
-            only(&book.close(vec![ran], 5_000, 5_000)).off_cpu_ns,
+            only(&book.close(&[ran], 5_000, 5_000)).off_cpu_ns,
             1_000,
             "the first thousand were told before"
         );
@@ -246,7 +246,7 @@ mod tests {
         let mut book = Book::new(true);
         book.begin(vec![task(7, 7, 1, 100), task(7, 8, 2, 50)], 1_000, 1_000);
         book.exited(&task(7, 8, 2, 80));
-        let processes = book.close(vec![task(7, 7, 1, 100)], 2_000, 2_000);
+        let processes = book.close(&[task(7, 7, 1, 100)], 2_000, 2_000);
         assert_eq!((only(&processes).cpu_ns, only(&processes).threads_count), (30, 1));
         assert!(!only(&processes).has_ended);
     }
@@ -256,7 +256,7 @@ mod tests {
         let mut book = Book::new(true);
         book.begin(Vec::new(), 1_000, 1_000);
         book.exited(&task(9, 9, 1_200, 77));
-        let processes = book.close(Vec::new(), 2_000, 2_000);
+        let processes = book.close(&[], 2_000, 2_000);
         assert_eq!((only(&processes).cpu_ns, only(&processes).has_ended), (77, true));
     }
 
@@ -265,7 +265,7 @@ mod tests {
         let mut book = Book::new(true);
         book.begin(vec![task(7, 7, 1, 100)], 1_000, 1_000);
         book.exited(&task(7, 7, 1, 130));
-        let processes = book.close(vec![task(7, 7, 1_500, 5)], 2_000, 2_000);
+        let processes = book.close(&[task(7, 7, 1_500, 5)], 2_000, 2_000);
         let told: Vec<_> = processes.iter().map(|p| (p.start_boot_ns, p.cpu_ns, p.has_ended)).collect();
         assert_eq!(told, [(1, 30, true), (1_500, 5, false)]);
     }
@@ -275,7 +275,7 @@ mod tests {
         let mut book = Book::new(true);
         book.begin(vec![task(7, 7, 1, 100)], 1_000, 1_000);
         book.exited(&task(7, 7, 1, 130));
-        let processes = book.close(vec![task(7, 7, 1, 130)], 2_000, 2_000);
+        let processes = book.close(&[task(7, 7, 1, 130)], 2_000, 2_000);
         assert_eq!((only(&processes).cpu_ns, only(&processes).has_ended), (30, true));
     }
 
@@ -283,7 +283,7 @@ mod tests {
     fn a_new_thread_has_lived_since_it_began() {
         let mut book = Book::new(true);
         book.begin(Vec::new(), 1_000, 5_000);
-        let processes = book.close(vec![task(7, 7, 5_700, 100)], 2_000, 6_000);
+        let processes = book.close(&[task(7, 7, 5_700, 100)], 2_000, 6_000);
         assert_eq!(only(&processes).off_cpu_ns, 200);
     }
 }

@@ -179,7 +179,7 @@ impl Watch {
     /// When the iterator cannot run.
     pub fn close(&mut self) -> Result<Vec<ProcessNumbers>, Error> {
         let tasks = self.tasks()?;
-        let mut processes = self.book.close(tasks, clock::monotonic_ns(), clock::boot_ns());
+        let mut processes = self.book.close(&tasks, clock::monotonic_ns(), clock::boot_ns());
         let counted = self.counted.take(&mut self.kernel)?;
         for process in &mut processes {
             if let Some(watched) = &mut self.watched {

@@ -200,7 +200,7 @@ impl State {
             }
             Key::Ctrl('u') => self.filter.clear(),
             Key::Char(c) if self.filter.chars().count() < LONGEST_FILTER && !c.is_control() => {
-                self.filter.push(c)
+                self.filter.push(c);
             }
             _ => {}
         }
