@@ -2,6 +2,7 @@
 
 mod ends;
 mod found;
+mod leak;
 mod reload;
 mod truth;
 

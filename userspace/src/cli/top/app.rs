@@ -18,6 +18,8 @@ use super::view::{self, Theme};
 
 /// How long a source may wait before it looks whether it was told anything.
 const PATIENCE: Duration = Duration::from_millis(200);
+/// How long a source may take to put away what it has in place.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// What happened.
 enum Event {
@@ -40,14 +42,14 @@ enum Event {
 pub fn run(
     source: Box<dyn Source>,
     record: &Record,
+    signals: Signals,
     mut state: State,
     count: Option<u64>,
 ) -> anyhow::Result<()> {
-    // Before there are threads, which would take them otherwise.
-    let signals = Signals::block()?;
-    let mut terminal = Terminal::take()?;
     let (events, inbox) = channel();
-    let intervals = follow(source, events.clone());
+    // Dropped after the terminal, which need not wait for what the source has to put away.
+    let windows = Windows::follow(source, events.clone());
+    let mut terminal = Terminal::take()?;
     listen(events.clone());
     wait(signals, events.clone());
     let theme = Theme::of_environment();
@@ -97,7 +99,7 @@ pub fn run(
                 Action::Quit => return Ok(()),
                 Action::Suspend => signals::stop_group(),
                 Action::Repaint => terminal.repaint()?,
-                Action::Interval(interval) => drop(intervals.send(interval)),
+                Action::Interval(interval) => windows.tell(interval),
                 Action::Record(pid) => start(record, pid, events.clone()),
             }
         }
@@ -113,19 +115,49 @@ fn next(inbox: &Receiver<Event>) -> anyhow::Result<Vec<Event>> {
     Ok(all)
 }
 
-/// A thread that takes windows; returns where it is told of new intervals.
-fn follow(mut source: Box<dyn Source>, events: Sender<Event>) -> Sender<Duration> {
-    let (sender, intervals) = channel();
-    thread::spawn(move || {
-        let windows = AssertUnwindSafe(|| take(source.as_mut(), &events, &intervals));
-        let failed = match catch_unwind(windows) {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error,
-            Err(_) => anyhow!("the thread that takes windows has panicked"),
-        };
-        let _ = events.send(Event::Failed(failed));
-    });
-    sender
+/// The thread that takes windows.
+struct Windows {
+    intervals: Option<Sender<Duration>>,
+    /// Ends with the thread; of a source that leaves nothing behind there is none.
+    done: Option<Receiver<()>>,
+}
+
+impl Windows {
+    fn follow(mut source: Box<dyn Source>, events: Sender<Event>) -> Self {
+        let (sender, intervals) = channel();
+        let (alive, done) = channel::<()>();
+        let done = source.has_to_end().then_some(done);
+        thread::spawn(move || {
+            let _alive = alive;
+            let result = catch_unwind(AssertUnwindSafe(|| take(source.as_mut(), &events, &intervals)));
+            // What it has in place is gone before the thread is.
+            drop(source);
+            let failed = match result {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => error,
+                Err(_) => anyhow!("the thread that takes windows has panicked"),
+            };
+            let _ = events.send(Event::Failed(failed));
+        });
+        Self { intervals: Some(sender), done }
+    }
+
+    /// Tells the source its new interval, if it goes on.
+    fn tell(&self, interval: Duration) {
+        if let Some(intervals) = &self.intervals {
+            let _ = intervals.send(interval);
+        }
+    }
+}
+
+impl Drop for Windows {
+    fn drop(&mut self) {
+        self.intervals = None;
+        if let Some(done) = &self.done {
+            // The answer is that there is nobody to answer.
+            let _ = done.recv_timeout(GRACE);
+        }
+    }
 }
 
 fn take(
@@ -141,9 +173,9 @@ fn take(
         }
         let window = source.next(PATIENCE)?;
         let alerts = source.alerts();
-        let facts = source.facts();
         let mut gone = !alerts.is_empty() && events.send(Event::Alerts(alerts)).is_err();
         if let Some(window) = window {
+            let facts = source.facts();
             gone |= events.send(Event::Window(Box::new(window), facts)).is_err();
         }
         if source.has_ended() {

@@ -7,6 +7,7 @@ mod app;
 mod columns;
 #[cfg(test)]
 mod fixture;
+mod host;
 mod plain;
 mod replay;
 mod signals;
@@ -71,13 +72,15 @@ pub fn run(args: &Args) -> Outcome {
     let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     let interactive = terminal_columns().is_some() && !is_dumb && !args.json && !args.once;
     let interval = asked.unwrap_or(if args.whom.replay.is_some() { PACE } else { INTERVAL });
+    // Before there are threads, a source's among them, which would take them otherwise.
+    let signals = signals::Signals::block()?;
     let (mut source, record) = source::open(&args.whom, interval, interactive)?;
     let state = State::new(args.sort, args.reverse, interval);
     let count = if args.once { Some(1) } else { args.count };
     if interactive {
-        app::run(source, &record, state, count)?;
+        app::run(source, &record, signals, state, count)?;
     } else {
-        plain::run(source.as_mut(), state, args.json, count)?;
+        plain::run(source.as_mut(), signals, state, args.json, count)?;
     }
     Ok(ExitCode::SUCCESS)
 }

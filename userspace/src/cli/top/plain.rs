@@ -1,5 +1,8 @@
 //! `top` where there is no terminal: a block of lines for each window, or a line of JSON.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use waytrace_model::monitor::HostWindow;
@@ -7,21 +10,29 @@ use waytrace_model::units::format_ns;
 
 use super::super::output::{plain, print, width};
 use super::columns::layout;
+use super::signals::{self, Asked, Signals};
 use super::source::{Facts, Source};
 use super::state::State;
 use super::text::{clean, cut, width as columns_of};
 use super::view;
 
 /// How long a source may wait before it is asked again.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Prints windows until there are no more, or `count` were printed.
+/// Prints windows until there are no more, it is asked to end, or `count` were printed.
 ///
 /// # Errors
 /// stdout cannot be written, or a source that cannot go on.
-pub fn run(source: &mut dyn Source, mut state: State, json: bool, count: Option<u64>) -> anyhow::Result<()> {
+pub fn run(
+    source: &mut dyn Source,
+    signals: Signals,
+    mut state: State,
+    json: bool,
+    count: Option<u64>,
+) -> anyhow::Result<()> {
+    let asked = end_when_asked(signals, source.has_to_end());
     let mut printed = 0;
-    while !source.has_ended() && count.is_none_or(|most| printed < most) {
+    while !source.has_ended() && !asked.load(Ordering::Acquire) && count.is_none_or(|most| printed < most) {
         let Some(window) = source.next(PATIENCE)? else { continue };
         if json {
             print(&(serde_json::to_string(&window)? + "\n"))?;
@@ -30,18 +41,36 @@ pub fn run(source: &mut dyn Source, mut state: State, json: bool, count: Option<
             state.take(window, facts);
             state.take_alerts(source.alerts());
             let gap = if printed > 0 { "\n" } else { "" };
-            print(&format!("{gap}{}", block(&state, width())))?;
+            print(&format!("{gap}{}", block(&state, width(), printed == 0)))?;
         }
         printed += 1;
     }
     Ok(())
 }
 
-/// A window as lines.
-fn block(state: &State, room: usize) -> String {
+/// A thread that waits for signals; whether one asked for the end. Where nothing has to be put away it ends the program
+/// itself, for the source may be waiting for another program's next line.
+fn end_when_asked(signals: Signals, in_order: bool) -> Arc<AtomicBool> {
+    let asked = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&asked);
+    thread::spawn(move || {
+        while let Ok(signal) = signals.wait() {
+            match signal {
+                Asked::End if in_order => told.store(true, Ordering::Release),
+                Asked::End => std::process::exit(0),
+                Asked::Stop => drop(signals::stop()),
+                Asked::GoOn => {}
+            }
+        }
+    });
+    asked
+}
+
+/// A window as lines; why collectors do less is told once.
+fn block(state: &State, room: usize, with_reasons: bool) -> String {
     let Some(frame) = &state.shown else { return String::new() };
     let window = &frame.window;
-    let mut text = head(window, frame.facts);
+    let mut text = head(window, frame.facts, with_reasons);
     for alert in state.alerts.iter().filter(|alert| alert.ended.is_none()) {
         text +=
             &format!("alert: {} {}: {}\n", clean(&alert.rule), clean(&alert.target), clean(&alert.detail));
@@ -71,17 +100,18 @@ fn block(state: &State, room: usize) -> String {
     text
 }
 
-fn head(window: &HostWindow, facts: Facts) -> String {
+fn head(window: &HostWindow, facts: Facts, with_reasons: bool) -> String {
     let (own, _) = view::own(window, facts);
     let end = view::clock(window.start_unix_ns.saturating_add(window.length_ns));
+    let count = window.targets.len();
+    let plural = if count == 1 { "" } else { "s" };
     let first = format!(
-        "{end}  window {} of {}  {} targets, {}; {own}\n",
+        "{end}  window {} of {}  {count} target{plural}, {}; {own}\n",
         window.index,
         format_ns(window.length_ns as f64),
-        window.targets.len(),
         view::cpu(window, facts)
     );
-    let others = [view::lost(window), view::collectors(window), view::missing(window)];
+    let others = [view::lost(window), view::collectors(window, with_reasons), view::missing(window)];
     let others = others.iter().filter(|line| !line.is_empty()).map(|line| format!("{}\n", plain(line)));
     first + &others.collect::<String>()
 }

@@ -12,6 +12,7 @@ use waytrace_model::monitor::{Alert, HostWindow};
 use waytrace_monitor::config::{Config, Flags, TargetConfig};
 use waytrace_monitor::engine::{self, Members};
 
+use super::host::HostCpu;
 use super::replay::Replay;
 use crate::cli::monitor::measuring::{Command, Measuring};
 use crate::cli::monitor::settings;
@@ -29,7 +30,12 @@ pub trait Source: Send {
         false
     }
 
-    /// What is known of the host beside the window returned last.
+    /// Whether it has something in place that is put away when it is dropped.
+    fn has_to_end(&self) -> bool {
+        false
+    }
+
+    /// What is known of the host beside the window returned last; asked once for each.
     fn facts(&mut self) -> Facts {
         Facts::default()
     }
@@ -99,10 +105,11 @@ struct Live {
     settings: engine::Settings,
     targets: Vec<TargetConfig>,
     machine: bool,
+    host: HostCpu,
 }
 
 /// How often it is looked whether a window has come.
-const LOOK: Duration = Duration::from_millis(10);
+const LOOK: Duration = Duration::from_millis(50);
 
 impl Live {
     fn start(whom: &WhomArgs, interval: Duration) -> anyhow::Result<Self> {
@@ -118,7 +125,8 @@ impl Live {
             engine::Settings { window_ns: interval.as_nanos() as u64, ..settings::engine(&config) };
         let members = Members::new(&config.targets, config.machine, Machine::live().root().clone())?;
         let measuring = Measuring::start(settings.clone(), members)?;
-        Ok(Self { measuring, settings, targets: config.targets, machine })
+        let host = HostCpu::new(Machine::live().root().clone());
+        Ok(Self { measuring, settings, targets: config.targets, machine, host })
     }
 }
 
@@ -135,11 +143,15 @@ impl Source for Live {
         }
     }
 
+    fn has_to_end(&self) -> bool {
+        true
+    }
+
     fn facts(&mut self) -> Facts {
         let cpus = settings::cpus();
         Facts {
             cpus: Some(cpus as u32),
-            host_cpu_pct: None,
+            host_cpu_pct: self.host.since_last(),
             budget_cpu_pct: Some(self.settings.cpu_pct * cpus),
             budget_rss_bytes: Some(self.settings.rss_bytes),
         }

@@ -154,7 +154,7 @@ impl State {
         }
         let frame = self.history.take(Frame { number: self.taken, window, facts });
         self.taken += 1;
-        if !self.paused {
+        if !self.paused || self.shown.is_none() {
             self.shown = Some(frame);
         }
         self.follow();

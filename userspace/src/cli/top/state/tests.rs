@@ -135,6 +135,16 @@ fn windows_go_on_being_taken_while_paused() {
 }
 
 #[test]
+fn paused_before_the_first_window_that_is_the_one_to_see() {
+    let mut state = state(0);
+    press(&mut state, &[Key::Char('p')]);
+    for number in 0..3 {
+        state.take(window(number), FACTS);
+    }
+    assert_eq!((state.shown.as_ref().unwrap().window.index, state.behind()), (0, 2));
+}
+
+#[test]
 fn the_interval_goes_in_steps() {
     let mut state = state(1);
     let ms = Duration::from_millis;

@@ -5,7 +5,7 @@ use waytrace_model::units::{format_bytes, format_count, format_ns};
 
 use super::super::source::Facts;
 use super::super::state::{Frame, State};
-use super::super::text::percent;
+use super::super::text::{percent, width as columns_of};
 use super::paper::{Paper, Side};
 
 /// Draws it and returns how many rows it took, at most a third of them.
@@ -28,7 +28,12 @@ pub fn draw(paper: &mut Paper<'_>, state: &State) -> usize {
         row += 1;
     }
     let warning = paper.theme.warning();
-    let lines = [collectors(&frame.window), missing(&frame.window)];
+    let mut told = collectors(&frame.window, true);
+    if columns_of(&told) > paper.width() {
+        // Who does less comes before why, which a target's screens tell.
+        told = collectors(&frame.window, false);
+    }
+    let lines = [told, missing(&frame.window)];
     for line in lines.into_iter().filter(|line| !line.is_empty()) {
         if row < most {
             paper.put(0, row, paper.width(), &line, warning);
@@ -136,18 +141,18 @@ pub fn lost(window: &HostWindow) -> String {
 }
 
 /// Collectors that do less than they could, by how they fare.
-pub fn collectors(window: &HostWindow) -> String {
+pub fn collectors(window: &HostWindow, with_reasons: bool) -> String {
+    let name = |share: &CollectorShare| match &share.reason {
+        Some(reason) if with_reasons => format!("{} ({reason})", share.name),
+        _ => share.name.clone(),
+    };
     let told = |state: ShareState| {
-        let of_state = window.collectors.iter().filter(|share| share.state == state);
-        let names: Vec<String> = of_state.map(name_and_reason).collect();
+        let names: Vec<String> =
+            window.collectors.iter().filter(|share| share.state == state).map(name).collect();
         if names.is_empty() { None } else { Some(format!("{}: {}", state.as_str(), names.join(", "))) }
     };
     let states = [ShareState::Reduced, ShareState::Paused, ShareState::Unavailable];
     states.into_iter().filter_map(told).collect::<Vec<_>>().join("; ")
-}
-
-fn name_and_reason(share: &CollectorShare) -> String {
-    share.reason.as_ref().map_or_else(|| share.name.clone(), |reason| format!("{} ({reason})", share.name))
 }
 
 /// Targets without a process.

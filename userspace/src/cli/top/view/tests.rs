@@ -113,6 +113,17 @@ fn before_the_first_window_and_without_targets() {
 }
 
 #[test]
+fn long_reasons_hide_nobody() {
+    let mut state = state(0);
+    let mut window = window(0);
+    window.collectors[1].reason = Some("the budget has no room for it ".repeat(10));
+    state.take(window, FACTS);
+    assert!(lines(&mut state, 80, 24, UNICODE).contains("reduced: allocations; unavailable: cache\n"));
+    press(&mut state, "h");
+    assert!(lines(&mut state, 80, 24, UNICODE).contains("redis"));
+}
+
+#[test]
 fn ascii_is_all_that_is_needed() {
     for (name, keys) in SCREENS {
         let text = lines(&mut after(30, keys), 100, 30, Theme::new(false, false));
