@@ -28,6 +28,29 @@ pub trait Membership {
     fn target_of(&mut self, process: &ProcessId) -> Option<String>;
     /// Targets without a process.
     fn missing(&mut self) -> Vec<String>;
+    /// What differs for a target.
+    fn limits(&self, target: &str) -> Limits;
+}
+
+/// What may be done to a target.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limits {
+    /// What turns may take of its CPU time, percent, where that is not everybody's.
+    pub slowdown_pct: Option<f64>,
+    /// What its turns may take of waytrace's CPU time, percent of all CPUs.
+    pub cpu_pct: Option<f64>,
+    /// Its allocations may be probed.
+    pub allocations: bool,
+    /// Its accesses may be sampled.
+    pub accesses: bool,
+    /// Its mappings may be watched.
+    pub mappings: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { slowdown_pct: None, cpu_pct: None, allocations: true, accesses: true, mappings: true }
+    }
 }
 
 /// The window under way.
@@ -72,13 +95,11 @@ impl Host {
         let key = (process.tgid, process.start_boot_ns);
         let done = match members.target_of(process) {
             Some(target) => {
-                let is_new = self.followed.insert(key, target).is_none();
-                if is_new {
-                    watch.follow(process.tgid)
-                } else {
+                if members.limits(&target).mappings {
                     watch.changed(process.tgid);
-                    Ok(())
                 }
+                self.followed.insert(key, target);
+                watch.follow(process.tgid)
             }
             None => {
                 self.followed.remove(&key);

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use waytrace_hw::Root;
 use waytrace_trace::host::ProcessId;
 
-use super::Membership;
-use crate::config::TargetConfig;
+use super::{Limits, Membership};
+use crate::config::{CollectorName, TargetConfig};
 use crate::targets::{Roster, Seen, SelectorError};
 
 /// Processes whose control groups are read again with each window.
@@ -16,6 +16,7 @@ const RECHECKED: usize = 256;
 #[derive(Debug)]
 pub struct Members {
     roster: Roster,
+    configs: Vec<TargetConfig>,
     root: Root,
     /// Processes the roster has been told of.
     told: HashSet<(u32, u64)>,
@@ -27,7 +28,8 @@ impl Members {
     /// # Errors
     /// The first selector that is wrong.
     pub fn new(targets: &[TargetConfig], machine: bool, root: Root) -> Result<Self, SelectorError> {
-        Ok(Self { roster: Roster::new(targets, machine, root.clone())?, root, told: HashSet::new() })
+        let roster = Roster::new(targets, machine, root.clone())?;
+        Ok(Self { roster, configs: targets.to_vec(), root, told: HashSet::new() })
     }
 
     /// Takes other targets; processes keep theirs where they still match.
@@ -35,7 +37,9 @@ impl Members {
     /// # Errors
     /// As [`Self::new`]; nothing has changed then.
     pub fn reload(&mut self, targets: &[TargetConfig], machine: bool) -> Result<(), SelectorError> {
-        self.roster.reload(targets, machine).map(drop)
+        self.roster.reload(targets, machine)?;
+        self.configs = targets.to_vec();
+        Ok(())
     }
 
     /// The target of a process id.
@@ -90,6 +94,20 @@ impl Membership for Members {
 
     fn target_of(&mut self, process: &ProcessId) -> Option<String> {
         self.roster.target_of(process.tgid).map(str::to_owned)
+    }
+
+    fn limits(&self, target: &str) -> Limits {
+        let Some(config) = self.configs.iter().find(|config| config.name == target) else {
+            return Limits::default();
+        };
+        let may = |collector| !config.leave_out.contains(&collector);
+        Limits {
+            slowdown_pct: config.budget.target_slowdown_pct,
+            cpu_pct: config.budget.cpu_pct,
+            allocations: may(CollectorName::Allocations),
+            accesses: may(CollectorName::Accesses),
+            mappings: may(CollectorName::Mappings),
+        }
     }
 
     fn missing(&mut self) -> Vec<String> {

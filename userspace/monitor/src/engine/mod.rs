@@ -16,6 +16,7 @@ mod host;
 mod members;
 mod own;
 mod schedule;
+mod spent;
 
 use std::time::{Duration, Instant};
 
@@ -26,9 +27,10 @@ use waytrace_trace::{Error, clock};
 
 use budget::{Division, Taken};
 use host::Host;
-pub use host::Membership;
+pub use host::{Limits, Membership};
 pub use members::Members;
 use schedule::Schedule;
+use spent::Spent;
 
 /// How often processes that began are looked at, and records of a turn taken.
 const DRAIN: Duration = Duration::from_millis(50);
@@ -108,6 +110,7 @@ pub struct Engine<M> {
     /// What turns took of a CPU in the last window, percent.
     turns_cpu_pct: f64,
     others: Others,
+    spent: Spent,
 }
 
 /// Why [`Engine::run`] returned.
@@ -149,6 +152,7 @@ impl<M: Membership> Engine<M> {
             taken: Taken::default(),
             turns_cpu_pct: 0.0,
             others: Others::default(),
+            spent: Spent::new(cpus()),
             settings,
         };
         let processes = engine.watch.close()?;
@@ -187,7 +191,7 @@ impl<M: Membership> Engine<M> {
             }
             self.look()?;
             match self.next_turn() {
-                Some(plan) => self.turn(plan, is_interrupted)?,
+                Some((target, plan)) => self.turn(&target, plan, is_interrupted)?,
                 None => std::thread::sleep(self.until_window().min(IDLE_DRAIN)),
             }
         }
@@ -211,23 +215,31 @@ impl<M: Membership> Engine<M> {
         Ok(look(&events, &mut self.watch, &mut self.host, &mut self.members))
     }
 
-    fn next_turn(&mut self) -> Option<TurnPlan> {
+    fn next_turn(&mut self) -> Option<(String, TurnPlan)> {
         if self.turns.is_none() || Instant::now() < self.next_turn || self.division.duty() <= 0.0 {
             return None;
         }
-        let next = self.schedule.next()?;
-        Some(TurnPlan {
+        let (settings, members, spent) = (&self.settings, &self.members, &self.spent);
+        let is_permitted = |target: &str| spent.permits(target, members.limits(target));
+        let next = self.schedule.next(|candidate| is_permitted(&candidate.target))?;
+        let limits = members.limits(&next.target);
+        let slowdown_pct = limits.slowdown_pct.unwrap_or(settings.target_slowdown_pct);
+        let plan = TurnPlan {
             tgid: next.tgid,
-            allocations_pct: self
-                .settings
-                .allocations
-                .then_some(self.settings.target_slowdown_pct * PROBES_SHARE),
-            accesses_hz: self.settings.accesses.then_some(ACCESSES_HZ),
-        })
+            allocations_pct: (settings.allocations && limits.allocations)
+                .then_some(slowdown_pct * PROBES_SHARE),
+            accesses_hz: (settings.accesses && limits.accesses).then_some(ACCESSES_HZ),
+        };
+        Some((next.target, plan))
     }
 
     /// A turn, up to its end or that of the window.
-    fn turn(&mut self, plan: TurnPlan, is_interrupted: &mut dyn FnMut() -> bool) -> Result<(), Error> {
+    fn turn(
+        &mut self,
+        target: &str,
+        plan: TurnPlan,
+        is_interrupted: &mut dyn FnMut() -> bool,
+    ) -> Result<(), Error> {
         let Some(turns) = &mut self.turns else { return Ok(()) };
         let began = Instant::now();
         let length = Duration::from_nanos(self.schedule.length_ns(self.settings.window_ns));
@@ -254,7 +266,9 @@ impl<M: Membership> Engine<M> {
         }
         let span = began.elapsed();
         let result = turn.finish();
-        self.taken.turns_ns += clock::own_cpu_ns().saturating_sub(before_ns);
+        let own_ns = clock::own_cpu_ns().saturating_sub(before_ns);
+        self.taken.turns_ns += own_ns;
+        self.spent.add(target, own_ns);
         self.taken.turned_ns += span.as_nanos() as u64;
         match result {
             Ok(result) => self.host.turned(plan.tgid, result),
@@ -278,9 +292,12 @@ impl<M: Membership> Engine<M> {
         // A machine that slept, or an engine held up, has no windows to make up for.
         self.window_end_ns =
             (self.window_end_ns + self.settings.window_ns).max(now_ns + self.settings.window_ns / 2);
-        window.missing = self.members.missing();
+        // One whose processes come and go may have none at this moment.
+        let is_there = |name: &String| window.targets.iter().any(|target| target.target == *name);
+        window.missing = self.members.missing().into_iter().filter(|name| !is_there(name)).collect();
         window.loss = self.watch.losses()?;
         self.schedule.window(self.host.candidates());
+        self.spent.window(window.length_ns);
         self.account(&mut window);
         window.collectors = self.collectors(&window);
         Ok(window)

@@ -49,12 +49,13 @@ impl Schedule {
 
     /// The next process: the one for which windows waited, times the root of the CPU time used, is most. It has waited for none then.
     /// By the CPU time itself, who uses a hundredth would wait a hundred times as long.
-    pub fn next(&mut self) -> Option<Candidate> {
+    /// Those that `permits` refuses are passed over.
+    pub fn next(&mut self, permits: impl Fn(&Candidate) -> bool) -> Option<Candidate> {
         let due = |candidate: &&Candidate| {
             let waited = self.waited.get(&(candidate.tgid, candidate.start_boot_ns)).copied().unwrap_or(0);
             candidate.cpu_ns.isqrt().saturating_mul(waited)
         };
-        let next = self.candidates.iter().max_by_key(due).cloned()?;
+        let next = self.candidates.iter().filter(|candidate| permits(candidate)).max_by_key(due).cloned()?;
         // In a window in which all have had their turn, the one that does most has another.
         self.waited.insert((next.tgid, next.start_boot_ns), 0);
         Some(next)
@@ -79,7 +80,7 @@ mod tests {
                 candidate(2, 800_000_000),
                 candidate(3, 80_000_000),
             ]);
-            *turns.entry(schedule.next().unwrap().tgid).or_default() += 1;
+            *turns.entry(schedule.next(|_| true).unwrap().tgid).or_default() += 1;
         }
         assert!(turns[&1] > turns[&2] && turns[&2] > turns[&3] && turns[&3] >= 5, "{turns:?}");
     }
@@ -88,7 +89,7 @@ mod tests {
     fn within_a_window_turns_go_round() {
         let mut schedule = Schedule::default();
         schedule.window(vec![candidate(1, 8_000_000), candidate(2, 9_000_000)]);
-        let first = [schedule.next(), schedule.next()].map(|next| next.unwrap().tgid);
+        let first = [schedule.next(|_| true), schedule.next(|_| true)].map(|next| next.unwrap().tgid);
         assert_eq!(first, [2, 1]);
     }
 
@@ -96,7 +97,7 @@ mod tests {
     fn idle_processes_have_none() {
         let mut schedule = Schedule::default();
         schedule.window(vec![candidate(1, 1_000)]);
-        assert_eq!(schedule.next(), None);
+        assert_eq!(schedule.next(|_| true), None);
         assert_eq!(schedule.length_ns(10_000_000_000), 10_000_000_000);
     }
 

@@ -1,6 +1,7 @@
 //! Profiles on demand, for `/debug/pprof`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use waytrace_monitor::record::{Error, Kind, Recorder, Refused};
 use waytrace_monitor::web::{ProfileError, ProfileFuture, ProfileKind, ProfileRequest, Profiles, WebState};
@@ -34,9 +35,14 @@ impl Profiles for OnDemand {
             ProfileKind::Allocs => Kind::Allocs,
             ProfileKind::Accesses => Kind::Accesses,
         };
+        // Dropped with the future: whoever asked has gone.
+        let wanted = Wanted(Arc::new(AtomicBool::new(true)));
+        let is_wanted = Arc::clone(&wanted.0);
         Box::pin(async move {
+            let _wanted = wanted;
             let made = tokio::task::spawn_blocking(move || {
-                recorder.profile_pprof(request.pid, request.seconds, kind)
+                let is_cancelled = || !is_wanted.load(Ordering::Acquire);
+                recorder.profile_pprof_unless(request.pid, request.seconds, kind, &is_cancelled)
             });
             match made.await {
                 Ok(Ok(profile)) => Ok(profile),
@@ -44,6 +50,15 @@ impl Profiles for OnDemand {
                 Err(error) => Err(ProfileError::Failed(error.to_string())),
             }
         })
+    }
+}
+
+/// True until it is dropped.
+struct Wanted(Arc<AtomicBool>);
+
+impl Drop for Wanted {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 

@@ -108,11 +108,10 @@ impl Watch {
     /// # Errors
     /// When there is no room for more.
     pub fn follow(&mut self, tgid: u32) -> Result<(), Error> {
-        self.changed(tgid);
         self.kernel.add_target(tgid)
     }
 
-    /// A process that is followed runs another program.
+    /// The mappings of a process are to be watched, from when it does something on; to be told again when it runs another program.
     pub fn changed(&mut self, tgid: u32) {
         if let Some(watched) = &mut self.watched {
             watched.add(tgid);
