@@ -2,8 +2,10 @@
 
 use waytrace_model::monitor::ShareState;
 
-/// How fast what a turn costs is learnt: a new window weighs a quarter.
+/// How fast what a turn costs is learnt: a new window weighs a quarter, and a half where it took less, so that a burst (a new program's symbols, many
+/// new processes) does not keep turns away for long.
 const LEARN: f64 = 0.25;
+const LEARN_LESS: f64 = 0.5;
 /// What a second of turns is taken to cost before it is known, in seconds of CPU time.
 const FIRST_COST: f64 = 0.02;
 /// Turns below this share of the time tell too little for what they cost.
@@ -54,11 +56,11 @@ impl Division {
     pub fn learn(&mut self, taken: Taken) {
         let length_ns = taken.length_ns.max(1) as f64;
         let base = taken.all_ns.saturating_sub(taken.turns_ns) as f64 / length_ns;
-        self.base += LEARN * (base - self.base);
+        self.base = learnt(self.base, base);
         // Turns too short to tell what they cost teach nothing.
         if taken.turned_ns as f64 >= length_ns * LEAST_DUTY / 2.0 {
             let cost = taken.turns_ns as f64 / taken.turned_ns as f64;
-            self.cost += LEARN * (cost - self.cost);
+            self.cost = learnt(self.cost, cost);
         }
     }
 
@@ -100,6 +102,11 @@ impl Division {
     }
 }
 
+fn learnt(known: f64, new: f64) -> f64 {
+    let weight = if new < known { LEARN_LESS } else { LEARN };
+    known + weight * (new - known)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +134,16 @@ mod tests {
         let (state, reason) = division.state();
         assert_eq!(state, ShareState::Reduced);
         assert!(reason.unwrap().starts_with("50 % of the time: the budget is 2.00 %"));
+    }
+
+    #[test]
+    fn a_burst_is_over_after_some_windows() {
+        let mut division = settled(1.0, 0.003, 0.01);
+        let window = |all_ns| Taken { length_ns: 1_000_000_000, all_ns, turns_ns: 0, turned_ns: 0 };
+        division.learn(window(600_000_000));
+        assert_eq!(division.duty(), 0.0);
+        (0..4).for_each(|_| division.learn(window(3_000_000)));
+        assert!(division.duty() > 0.5, "{}", division.duty());
     }
 
     #[test]

@@ -249,6 +249,9 @@ impl<M: Membership> Engine<M> {
             // It has gone meanwhile: no more than that is known to be wrong.
             Err(error) => {
                 tracing::debug!(tgid = plan.tgid, %error, "no turn");
+                // Finding that out took its time, too.
+                self.taken.turns_ns += clock::own_cpu_ns().saturating_sub(before_ns);
+                self.taken.turned_ns += began.elapsed().as_nanos() as u64;
                 return Ok(());
             }
         };
