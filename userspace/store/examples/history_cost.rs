@@ -72,7 +72,7 @@ fn median(times: &mut [Duration]) -> Duration {
     times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
-/// Each target has two processes and all metrics of a machine without a PMU; one in ten has its turn of allocations.
+/// Each target has two processes and all metrics of a machine without a PMU; ten in each window have their turn of allocations.
 fn window(index: u64, targets: u64) -> HostWindow {
     let target = |at: u64| {
         let mut target = TargetWindow { target: format!("service-{at}"), ..TargetWindow::default() };
@@ -88,7 +88,7 @@ fn window(index: u64, targets: u64) -> HostWindow {
                 ..Default::default()
             })
             .collect();
-        if (at + index).is_multiple_of(10) {
+        if (at + index).is_multiple_of(targets.div_ceil(10)) {
             for (n, metric) in [Metric::AllocCount, Metric::AllocBytes, Metric::FreeCount, Metric::FreedBytes]
                 .into_iter()
                 .enumerate()

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use waytrace_model::monitor::{Alert, MetricHistory, TargetHistory};
+use waytrace_model::monitor::{Alert, MetricHistory, TargetHistory, Unit};
 
 use super::course;
 use super::terminal::{quantity, time};
@@ -19,6 +19,8 @@ const WIDE: f64 = WIDTH - LEFT - RIGHT;
 const TALL: f64 = HEIGHT - TOP - BOTTOM;
 /// Parts of the range's time drawn one by one.
 const PARTS: usize = 400;
+/// Lines of the grid above the lowest, at most.
+const LINES: u8 = 8;
 /// Labels on the time axis.
 const TIMES: u64 = 4;
 
@@ -27,7 +29,7 @@ pub(super) fn chart(history: &TargetHistory, one: &MetricHistory) -> String {
     let parts = PARTS.min(history.points.len().max(1) * 4);
     let values = course(history, one.metric, parts);
     let most = values.iter().copied().flatten().fold(0.0, f64::max);
-    let step = round_step(if most > 0.0 { most / 3.0 } else { 1.0 / 3.0 });
+    let step = step(one.metric.unit(), most);
     let top = (most / step).ceil().max(1.0) * step;
     let mut svg = format!(
         "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n",
@@ -36,8 +38,7 @@ pub(super) fn chart(history: &TargetHistory, one: &MetricHistory) -> String {
     for alert in &history.alerts {
         shade(&mut svg, history, alert);
     }
-    let mut value = 0.0;
-    while value <= top * 1.001 {
+    for value in (0..=LINES).map(|at| f64::from(at) * step).take_while(|value| *value <= top * 1.001) {
         let y = TOP + TALL * (1.0 - value / top);
         let label = escape(&quantity(one.metric, value));
         let _ = writeln!(
@@ -46,7 +47,6 @@ pub(super) fn chart(history: &TargetHistory, one: &MetricHistory) -> String {
             LEFT - 6.0,
             y + 4.0
         );
-        value += step;
     }
     times(&mut svg, history);
     for run in runs(&values) {
@@ -54,6 +54,16 @@ pub(super) fn chart(history: &TargetHistory, one: &MetricHistory) -> String {
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+/// Between two lines of the grid: round in the unit it is told in.
+fn step(unit: Unit, most: f64) -> f64 {
+    let third = if most > 0.0 { most / 3.0 } else { 1.0 / 3.0 };
+    let mut factor = 1.0;
+    while unit == Unit::Bytes && third >= 1024.0 * factor {
+        factor *= 1024.0;
+    }
+    round_step(third / factor) * factor
 }
 
 /// Stretches without a break: position and value.
@@ -123,5 +133,71 @@ fn times(svg: &mut String, history: &TargetHistory) {
             HEIGHT - 6.0,
             label.unwrap_or_default()
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waytrace_model::monitor::{Metric, Point, RangeInfo, Values};
+
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    /// Windows of 10 s with these values of resident memory; `None`: no process.
+    fn history(values: &[Option<f64>]) -> TargetHistory {
+        let points = values.iter().enumerate().filter_map(|(at, value)| {
+            Some(Point {
+                start_unix_ns: at as u64 * 10 * SECOND,
+                length_ns: 10 * SECOND,
+                values: Values::from_iter([(Metric::Rss, (*value)?)]),
+                ..Point::default()
+            })
+        });
+        let range = RangeInfo { to_unix_ns: values.len() as u64 * 10 * SECOND, ..RangeInfo::default() };
+        TargetHistory { range, points: points.collect(), ..TargetHistory::default() }
+    }
+
+    fn rss() -> MetricHistory {
+        MetricHistory {
+            metric: Metric::Rss,
+            unit: "bytes".to_owned(),
+            fold: "level".to_owned(),
+            mean: 0.0,
+            min: 0.0,
+            max: 0.0,
+            total: None,
+            covered_ns: 1,
+        }
+    }
+
+    #[test]
+    fn a_line_breaks_where_there_was_nothing() {
+        let whole = chart(&history(&[Some(1.0), Some(2.0), Some(4.0)]), &rss());
+        assert_eq!(whole.matches("class=\"line\"").count(), 1, "{whole}");
+        let broken = chart(&history(&[Some(1.0), None, Some(4.0)]), &rss());
+        assert_eq!(broken.matches("class=\"line\"").count(), 2, "{broken}");
+        for odd in
+            [vec![], vec![None], vec![Some(0.0)], vec![Some(-1.0)], vec![Some(1e300)], vec![Some(5e-324)]]
+        {
+            let drawn = chart(&history(&odd), &rss());
+            assert!(!drawn.contains("NaN") && !drawn.contains("inf"), "{drawn}");
+        }
+    }
+
+    #[test]
+    fn a_point_stands_where_its_time_is() {
+        let course = course(&history(&[Some(1.0), None, Some(4.0), Some(8.0)]), Metric::Rss, 4);
+        assert_eq!(course, [Some(1.0), None, Some(4.0), Some(8.0)]);
+        let halves = super::course(&history(&[Some(1.0), Some(3.0), Some(4.0), Some(8.0)]), Metric::Rss, 2);
+        assert_eq!(halves, [Some(2.0), Some(6.0)]);
+    }
+
+    #[test]
+    fn the_grid_is_round_in_its_unit() {
+        let mib = 1_048_576.0;
+        assert_eq!(step(Unit::Bytes, 454.0 * mib), 200.0 * mib);
+        assert_eq!(step(Unit::Count, 4.0), 2.0);
+        assert!(step(Unit::Bytes, 0.0) > 0.0);
     }
 }

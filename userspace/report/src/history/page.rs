@@ -9,15 +9,15 @@ use crate::markup::escape;
 
 const STYLE: &str = include_str!("../html/page/style.css");
 const OWN_STYLE: &str = "\
-.charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,440px),1fr));gap:14px 22px}\
-figure{margin:0}figcaption{display:flex;gap:.8em;justify-content:space-between;align-items:baseline}\
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr));gap:14px 22px}\
+figure{margin:0;max-width:720px}figcaption{display:flex;gap:.8em;justify-content:space-between;align-items:baseline}\
 figcaption small{color:var(--soft)}figure svg{width:100%;height:auto;display:block}\
 figure p{margin:0;color:var(--soft);font-size:.84rem}\
 svg text{font-size:11px;fill:var(--soft)}svg .y{text-anchor:end}.grid{stroke:var(--grid);fill:none}\
 .line{stroke:var(--c0);stroke-width:1.6;fill:none}.area{fill:var(--c0);opacity:.13}.alert{fill:var(--bad);opacity:.16}\
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%}\
 td,th{padding:3px 14px 3px 0;text-align:right;border-bottom:1px solid var(--line);font-variant-numeric:tabular-nums;white-space:nowrap}\
-th{color:var(--soft);font-weight:600}td.w,th.w{text-align:left;white-space:normal;overflow-wrap:anywhere}";
+th{color:var(--soft);font-weight:600}td.w,th.w{text-align:left;white-space:normal;overflow-wrap:break-word;min-width:5em}";
 
 /// Charts stand in groups: a title, and which metrics.
 const GROUPS: [(&str, &[Metric]); 5] = [

@@ -62,21 +62,18 @@ pub(super) fn put(connection: &Connection, keys: &Keys<'_>, numbers: &Numbers) -
     statement.raw_execute().map(drop)
 }
 
-/// Reads the numbers of a row back.
+/// Reads the numbers of a row of all columns back. By position: a name is looked for among all of them, which took longer than all else.
 pub(super) fn numbers(row: &Row<'_>) -> rusqlite::Result<Numbers> {
-    let mut numbers = Numbers {
-        length_ns: quantity(row, "length_ns")?,
-        windows: quantity(row, "windows")?,
-        ..Numbers::default()
-    };
-    for &metric in Metric::ALL {
-        let value: Option<f64> = row.get(metric.name())?;
+    let mut numbers =
+        Numbers { length_ns: quantity(row, 2)?, windows: quantity(row, 3)?, ..Numbers::default() };
+    for (at, &metric) in Metric::ALL.iter().enumerate() {
+        let value: Option<f64> = row.get(KEYS.len() + at)?;
         numbers.values.set(metric, value);
         if value.is_some() {
             numbers.covered_ns[metric.index()] = numbers.length_ns;
         }
     }
-    if row.get_ref("partly")?.data_type() != rusqlite::types::Type::Null {
+    if row.get_ref(4)?.data_type() != rusqlite::types::Type::Null {
         let partly: BTreeMap<Metric, u64> = json(row, "partly")?;
         for (metric, covered_ns) in partly {
             numbers.covered_ns[metric.index()] = covered_ns;
@@ -85,12 +82,17 @@ pub(super) fn numbers(row: &Row<'_>) -> rusqlite::Result<Numbers> {
     Ok(numbers)
 }
 
-/// The histogram of a row; empty where there is none.
+/// The histogram of a row of all columns; empty where there is none.
 pub(super) fn sizes(row: &Row<'_>) -> rusqlite::Result<Vec<f64>> {
-    match row.get_ref("sizes")?.data_type() {
+    match row.get_ref(6)?.data_type() {
         rusqlite::types::Type::Null => Ok(Vec::new()),
         _ => json(row, "sizes"),
     }
+}
+
+/// Number of the target of a row of all columns, and of the name that says why metrics are absent.
+pub(super) fn target_and_absent(row: &Row<'_>) -> rusqlite::Result<(i64, Option<i64>)> {
+    Ok((row.get(1)?, row.get(5)?))
 }
 
 #[cfg(test)]

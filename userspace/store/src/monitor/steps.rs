@@ -94,14 +94,14 @@ fn read_targets(
     let mut select = connection.prepare_cached("SELECT * FROM monitor_target_window WHERE window_id = ?1")?;
     let mut rows = select.query([window])?;
     while let Some(row) = rows.next()? {
-        read_target(row, into.entry(row.get("target_id")?).or_default())?;
+        read_target(row, into.entry(columns::target_and_absent(row)?.0).or_default())?;
     }
     Ok(())
 }
 
 fn read_target(row: &Row<'_>, part: &mut TargetPart) -> rusqlite::Result<()> {
     part.numbers.add(&columns::numbers(row)?);
-    part.absent = row.get::<_, Option<i64>>("absent_id")?.or(part.absent);
+    part.absent = columns::target_and_absent(row)?.1.or(part.absent);
     add_buckets(&mut part.sizes, &columns::sizes(row)?);
     Ok(())
 }

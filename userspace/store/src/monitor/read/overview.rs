@@ -61,7 +61,7 @@ fn targets(connection: &Connection, cover: &Cover) -> rusqlite::Result<Vec<Targe
     for (window, _) in &cover.rows {
         let mut rows = select.query([window])?;
         while let Some(row) = rows.next()? {
-            numbers.entry(row.get("target_id")?).or_default().0.add(&columns::numbers(row)?);
+            numbers.entry(columns::target_and_absent(row)?.0).or_default().0.add(&columns::numbers(row)?);
         }
         let mut rows = missing.query([window])?;
         while let Some(row) = rows.next()? {

@@ -71,7 +71,7 @@ fn sums(connection: &Connection, id: i64, cover: &Cover) -> rusqlite::Result<Sum
         .prepare_cached("SELECT * FROM monitor_target_window WHERE window_id = ?1 AND target_id = ?2")?;
     for (window, host) in &cover.rows {
         let row = select.query_row([*window, id], |row| {
-            Ok((columns::numbers(row)?, columns::sizes(row)?, row.get::<_, Option<i64>>("absent_id")?))
+            Ok((columns::numbers(row)?, columns::sizes(row)?, columns::target_and_absent(row)?.1))
         });
         let Some((numbers, sizes, absent)) = row.optional()? else {
             let why = GapReason::NoProcess;
