@@ -176,7 +176,7 @@ impl Host {
         if peers::missing("memcached").is_none() {
             let memcached = Process::start(
                 Command::new("memcached")
-                    .args(["-u", "nobody", "-p", "0", "-s"])
+                    .args(["-u", "root", "-p", "0", "-s"])
                     .arg(context.folder.join("memcached.sock")),
                 None,
             )?;

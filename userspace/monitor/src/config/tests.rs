@@ -195,7 +195,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "name = \"tell\"",
         "name = \"tell\"\ntimeout = \"0s\"",
-        "hook `tell`, key `timeout`: write a time from 100ms to 1h",
+        "hook `tell`, key `timeout`: write a time from 1ms to 1h",
     ),
 ];
 

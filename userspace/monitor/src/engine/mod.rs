@@ -398,6 +398,8 @@ fn look<M: Membership>(
     ended
 }
 
-fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+/// CPUs of the machine, which a budget is a share of, also where waytrace itself may run on some of them only.
+pub fn cpus() -> usize {
+    waytrace_hw::topology::cpus_online(waytrace_hw::Machine::live().root())
+        .map_or(1, |cpus| cpus.len().max(1))
 }

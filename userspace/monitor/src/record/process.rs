@@ -135,6 +135,9 @@ fn prepare(manner: Manner, parent: u32) -> io::Result<()> {
     };
     // SAFETY: setpriority passes no pointers; where it is refused the process runs as others do.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, manner.nice) };
+    // Who was started in a shell's background ignores SIGINT, and its children would: it is how a recording is asked to end.
+    // SAFETY: setting a signal back to its default passes no pointers.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
     if let Some(signal) = manner.end_with_parent {
         // SAFETY: PR_SET_PDEATHSIG passes no pointers.
         if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) } < 0 {

@@ -27,7 +27,8 @@ const TIMES: u64 = 4;
 /// Draws a metric of a history.
 pub(super) fn chart(history: &TargetHistory, one: &MetricHistory) -> String {
     let parts = PARTS.min(history.points.len().max(1) * 4);
-    let values = course(history, one.metric, parts);
+    let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+    let values: Vec<Option<f64>> = course(history, one.metric, parts).into_iter().map(finite).collect();
     let most = values.iter().copied().flatten().fold(0.0, f64::max);
     let step = step(one.metric.unit(), most);
     let top = (most / step).ceil().max(1.0) * step;
@@ -58,7 +59,9 @@ pub(super) fn chart(history: &TargetHistory, one: &MetricHistory) -> String {
 
 /// Between two lines of the grid: round in the unit it is told in.
 fn step(unit: Unit, most: f64) -> f64 {
-    let third = if most > 0.0 { most / 3.0 } else { 1.0 / 3.0 };
+    // Below the smallest number with all its digits there are no round ones.
+    // Below the smallest number with all its digits there are no round ones.
+    let third = if most.is_finite() && most >= f64::MIN_POSITIVE * 1e3 { most / 3.0 } else { 1.0 / 3.0 };
     let mut factor = 1.0;
     while unit == Unit::Bytes && third >= 1024.0 * factor {
         factor *= 1024.0;

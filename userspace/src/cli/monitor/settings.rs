@@ -51,5 +51,5 @@ pub fn record_seconds(config: &Config) -> u32 {
 
 /// How many CPUs the budget, which is of all of them, is of.
 pub fn cpus() -> f64 {
-    std::thread::available_parallelism().map_or(1.0, |cpus| cpus.get() as f64)
+    engine::cpus() as f64
 }
