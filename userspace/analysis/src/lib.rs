@@ -12,4 +12,5 @@ pub mod packing;
 pub mod pairing;
 pub mod rank;
 pub mod slope;
+pub mod spelling;
 pub mod spread;

@@ -8,7 +8,8 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use crate::events::suggest::nearest;
+use waytrace_analysis::spelling::nearest;
+
 use crate::{Error, Root};
 
 const MOUNT_POINTS: [&str; 2] = ["sys/kernel/tracing", "sys/kernel/debug/tracing"];
@@ -116,7 +117,7 @@ impl Tracefs {
     fn unknown(&self, category: &str, name: &str) -> Error {
         let name = format!("{category}:{name}");
         let all = self.read("available_events").unwrap_or_default();
-        let suggestion = nearest(&name, all.lines());
+        let suggestion = nearest(&name, all.lines()).map(str::to_owned);
         Error::UnknownTracepoint { name, suggestion }
     }
 }

@@ -23,6 +23,7 @@
 //! Every part takes and gives plain data ([`waytrace_model::monitor`]), so that all but the engine is tested without a kernel. The window is the
 //! unit of everything: a crash loses at most the one under way.
 
+mod client;
 pub mod config;
 pub mod engine;
 pub mod history;

@@ -75,6 +75,12 @@ impl Factors {
         self.alloc.value * alloc_traps_ns + self.free.value * free_traps_ns
     }
 
+    /// As much of what traps took as calibration alone says: rare traps may cost so much more.
+    pub(super) fn doubtful(&self, alloc_traps_ns: f64, free_traps_ns: f64) -> f64 {
+        let part = |factor: &Factor| (1.0 - factor.trust) * factor.value;
+        part(&self.alloc) * alloc_traps_ns + part(&self.free) * free_traps_ns
+    }
+
     /// The factors by calibration and all windows. `calibration_sd` is how far calibration may be off as one standard
     /// deviation, 0–1 of a trap's cost.
     pub fn new(samples: &[Sample], calibration_sd: f64) -> Self {

@@ -10,8 +10,10 @@
 //!
 //! A target paced from outside (a service with idle time) is another case: it makes its calls whatever they cost, so its
 //! calls per *elapsed* time are undisturbed. Probing can only lower either rate, a paced target's per CPU time and a busy
-//! one's per elapsed time, so the total by elapsed time is taken where it exceeds the other by more than that one's own
-//! uncertainty.
+//! one's per elapsed time, so the total by elapsed time is taken where it exceeds the other by more than both are uncertain:
+//! of few windows either may be the larger one by chance. It is also taken where it is much the surer of the two: it is too
+//! low by no more than the share of the time that went to traps, which of a target that hardly runs is next to nothing, while
+//! traps that come rarely find cold caches and may cost twice what calibration says.
 //!
 //! The interval is from the jackknife over windows (Efron & Tibshirani, ch. 11) and what is left of uncertainty in `P`.
 
@@ -104,6 +106,12 @@ const LEAST_UNDISTURBED_RATIO: f64 = 0.1;
 /// A target that is so much busier within windows than outside has time to spare: it is paced from outside.
 const PACED_BUSIER_RATIO: f64 = 1.5;
 
+/// An uncertainty is much smaller than another below this share of it. Of a busy target both are the same.
+const MUCH_SURER_RATIO: f64 = 0.5;
+
+/// A total that rests on calibration by more than this share is avoided where there is a better one.
+const MOST_DOUBT_RATIO: f64 = 0.05;
+
 /// Half-width, in standard deviations, of an interval that holds 95 %.
 const CI95_SD: f64 = 1.96;
 
@@ -169,17 +177,33 @@ impl Estimator<'_> {
         let by_cpu = self.by_cpu(&self.strata, &self.factors, of, seen);
         let by_time = self.by_time(&self.strata, of, seen);
         let by_cpu = by_cpu.map(|value| (value, self.spread_by_cpu(of, seen)));
-        let timed =
-            |value| (value, spread_of(self.samples, self.strata, |left| self.by_time(left, of, seen)));
+        let by_time = by_time
+            .map(|value| (value, spread_of(self.samples, self.strata, |left| self.by_time(left, of, seen))));
         let (value, sd) = match (by_cpu, by_time) {
-            (Some((by_cpu, sd)), Some(by_time)) if by_time > by_cpu + CI95_SD * sd => timed(by_time),
+            (Some(by_cpu), Some(by_time)) if self.is_paced(by_cpu, by_time, seen) => by_time,
             (Some((by_cpu, sd)), _) if sd.is_finite() => (by_cpu, sd),
             // A target that did little else than pay for traps: it kept its pace all the same if it got busier for them.
-            (_, Some(by_time)) if self.busier_ratio() >= PACED_BUSIER_RATIO => timed(by_time),
+            (_, Some(by_time)) if self.busier_ratio() >= PACED_BUSIER_RATIO => by_time,
             (by_cpu, _) => by_cpu?,
         };
         let ci95_pct = if value > 0.0 { 100.0 * CI95_SD * sd / value } else { 0.0 };
         Some(Total { value, ci95_pct })
+    }
+
+    /// Whether the total by elapsed time is the better one; both with their standard deviations.
+    fn is_paced(&self, by_cpu: (f64, f64), by_time: (f64, f64), seen: Seen) -> bool {
+        let ((by_cpu, cpu_sd), (by_time, time_sd)) = (by_cpu, by_time);
+        if by_time > by_cpu + CI95_SD * cpu_sd.hypot(time_sd) {
+            return true;
+        }
+        let sums = seen(&self.strata);
+        let traps_ns = self.factors.of(sums.alloc_traps_ns, sums.free_traps_ns);
+        let too_low = by_time * traps_ns / sums.elapsed_ns;
+        let doubtful_ns = self.factors.doubtful(sums.alloc_traps_ns, sums.free_traps_ns);
+        let doubt = by_cpu * doubtful_ns / sums.cpu_ns;
+        // Scatter is nobody's fault and averages out, what is doubtful does not.
+        let is_doubtful = doubt > MOST_DOUBT_RATIO * by_cpu && too_low < 0.1 * doubt;
+        is_doubtful || time_sd.hypot(too_low) < MUCH_SURER_RATIO * cpu_sd.hypot(doubt)
     }
 
     /// How much more of the time the target was on a CPU within the windows than outside. One that never waits cannot

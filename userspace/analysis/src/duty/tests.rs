@@ -137,6 +137,44 @@ fn a_paced_target_keeps_its_rate_per_elapsed_time() {
     assert!(off_pct(estimated.alloc_count, 60e3) < 0.1, "{estimated:?}");
 }
 
+/// 100 calls each 100 ms of 3 us each, traps that cost three times what calibration says, and few windows at random times: the mean of
+/// many estimates is the truth, whichever total is taken each time.
+#[test]
+fn few_windows_of_bursts_are_right_on_average() {
+    let mut noise = Noise(5);
+    let (run_ns, part_ns, period_ns) = (2e9, 40e6, 100e6);
+    let mut sum = 0.0;
+    let turns = 4000;
+    for _ in 0..turns {
+        let mut samples = Vec::new();
+        for _ in 0..4 {
+            let mut since_burst_ns = (noise.next() + 1.0) / 2.0 * period_ns;
+            for kind in [Kind::Allocs, Kind::Both, Kind::Frees] {
+                let has_burst = since_burst_ns + part_ns >= period_ns;
+                since_burst_ns = (since_burst_ns + part_ns) % period_ns;
+                let calls = if has_burst { 100.0 } else { 0.0 };
+                let probed = if kind == Kind::Frees { 0.0 } else { calls };
+                samples.push(Sample {
+                    kind,
+                    cpu_ns: calls * 3e3 + probed * 3e3,
+                    elapsed_ns: part_ns,
+                    alloc_traps_ns: probed * 1e3,
+                    free_traps_ns: 0.0,
+                    alloc_count: probed,
+                    alloc_bytes: probed * 1000.0,
+                    free_count: 0.0,
+                    freed_bytes: 0.0,
+                });
+            }
+        }
+        let paid_ns: f64 = samples.iter().map(|sample| 3.0 * sample.alloc_traps_ns).sum();
+        let run = Run { cpu_ns: 2000.0 * 3e3 + paid_ns, elapsed_ns: run_ns };
+        sum += estimate(&samples, run, 0.2).map_or(0.0, |estimate| estimate.alloc_count.value);
+    }
+    let mean = sum / f64::from(turns);
+    assert!((1900.0..2100.0).contains(&mean), "{mean} of 2000 calls");
+}
+
 /// 200 k calls a second of 20 ns each: probed, nearly all of its time are traps, but it has time to spare.
 #[test]
 fn a_paced_target_swamped_by_traps_keeps_its_rate_per_elapsed_time() {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use waytrace_analysis::spelling::edit_distance;
 
 use super::event::{Event, Precise};
-use crate::events::suggest::edit_distance;
 
 /// Figures of the events of one CPU.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]

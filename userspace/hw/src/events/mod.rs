@@ -9,7 +9,6 @@ mod defaults;
 mod modifiers;
 pub(crate) mod names;
 mod resolve;
-pub(crate) mod suggest;
 
 pub use attr::{Encoding, PerfAttr};
 pub use defaults::default_events;

@@ -1,10 +1,10 @@
 //! From the text of `--events` to event specifications.
 
+use waytrace_analysis::spelling::nearest;
 use waytrace_model::counter::{EventInfo, Unit};
 
 use super::core_events;
 use super::names::{self, Generic};
-use super::suggest::nearest;
 use super::{EventSpec, Modifiers, PerfAttr, Source};
 use crate::pmu::{Encoded, Pmu};
 use crate::{Error, Machine};
@@ -67,7 +67,7 @@ pub fn resolve(machine: &Machine, text: &str) -> Result<EventSpec, Error> {
         return tracepoint(machine, text, name, tail);
     }
     let known = known_names(machine);
-    let suggestion = nearest(name, known.iter().map(String::as_str));
+    let suggestion = nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
     Err(Error::UnknownEvent { name: text.to_owned(), suggestion })
 }
 

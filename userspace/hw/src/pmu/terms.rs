@@ -3,10 +3,11 @@
 //! Fields that no term sets are 0. Of two terms for one field the later holds, so that an own term overrides one
 //! of a named event. Source: `perf-list(1)`, "ARBITRARY PMUS".
 
+use waytrace_analysis::spelling::nearest;
+
 use super::format::{Format, WORDS};
 use super::{DEVICES, Pmu};
 use crate::Error;
-use crate::events::suggest::nearest;
 
 /// What one count of an event is worth.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use waytrace_analysis::spelling::nearest;
+
 use super::error::Problem;
-use super::nearest::nearest;
 use super::{Config, Switch, TargetConfig};
 use crate::hooks;
 use crate::rules::{self, Rules};

@@ -9,7 +9,6 @@ mod error;
 mod flags;
 #[cfg(test)]
 mod keys;
-mod nearest;
 #[cfg(test)]
 mod packaging_tests;
 mod place;
@@ -33,7 +32,6 @@ use crate::web::WebConfig;
 
 pub use error::{Error, Problem};
 pub use flags::Flags;
-pub use nearest::nearest;
 pub use reload::Reload;
 pub use sections::{Budget, HistorySection, Keep, RecordSection};
 pub use switch::{Collect, CollectorName, Switch};

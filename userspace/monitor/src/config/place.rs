@@ -1,7 +1,8 @@
 //! Where in a file a mistake is: its line and section, found again in the text.
 
+use waytrace_analysis::spelling::nearest;
+
 use super::error::{Error, Problem};
-use super::nearest::nearest;
 
 /// A parser's error with file, line, section and the nearest name that is known.
 pub fn of_parse(text: &str, origin: &str, error: &toml::de::Error) -> Error {

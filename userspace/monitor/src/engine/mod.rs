@@ -226,6 +226,7 @@ impl<M: Membership> Engine<M> {
         let slowdown_pct = limits.slowdown_pct.unwrap_or(settings.target_slowdown_pct);
         let plan = TurnPlan {
             tgid: next.tgid,
+            start_boot_ns: next.start_boot_ns,
             allocations_pct: (settings.allocations && limits.allocations)
                 .then_some(slowdown_pct * PROBES_SHARE),
             accesses_hz: (settings.accesses && limits.accesses).then_some(ACCESSES_HZ),
@@ -318,7 +319,7 @@ impl<M: Membership> Engine<M> {
         let mut rss_bytes = own::rss_bytes();
         if rss_bytes > self.settings.rss_bytes {
             if let Some(turns) = &mut self.turns {
-                turns.forget_names();
+                turns.forget();
             }
             own::trim();
             rss_bytes = own::rss_bytes();

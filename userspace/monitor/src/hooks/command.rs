@@ -21,7 +21,7 @@ pub fn run(words: &[String], message: &Message, deadline: Instant, is_over: impl
     };
     let mut command = Command::new(program);
     command.args(arguments).envs(message.variables()).stdin(input).stdout(Stdio::null());
-    let manner = Manner { nice: 0, end_with_parent: Some(libc::SIGKILL) };
+    let manner = Manner { end_with_parent: Some(libc::SIGKILL), ..Manner::default() };
     let mut process = match Process::start(&mut command, manner) {
         Ok((process, _)) => process,
         Err(error) => return Attempt::Refused(format!("cannot start `{program}`: {error}")),

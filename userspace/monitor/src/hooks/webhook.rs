@@ -1,27 +1,16 @@
 //! Telling an HTTP endpoint: one POST of JSON.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
 use ureq::Agent;
 use ureq::http::StatusCode;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 use super::config::HookConfig;
 use super::error::Error;
 use super::message::Message;
 use super::worker::Attempt;
-
-/// Where distributions keep the certificates they trust: Debian and Alpine, Fedora, SUSE, and the link others set.
-const TRUSTED: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+use crate::client;
 
 /// An endpoint.
 #[derive(Debug)]
@@ -46,22 +35,8 @@ impl Webhook {
         if let Some(path) = &config.header_file {
             headers(path).map_err(|reason| wrong("header_file", path, reason))?;
         }
-        let mut tls = TlsConfig::builder()
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()));
-        if url.starts_with("https://") {
-            let machines = || TRUSTED.iter().map(Path::new).find(|path| path.exists());
-            let path = config.ca_file.as_deref().or_else(machines).unwrap_or(Path::new(TRUSTED[0]));
-            let trusted = certificates(path).map_err(|reason| wrong("ca_file", path, reason))?;
-            tls = tls.root_certs(RootCerts::Specific(Arc::new(trusted)));
-        }
-        let agent = Agent::config_builder()
-            .tls_config(tls.build())
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .user_agent(concat!("waytrace/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .new_agent();
+        let agent = client::agent(url, config.ca_file.as_deref(), None)
+            .map_err(|untrusted| wrong("ca_file", &untrusted.path, untrusted.why.to_string()))?;
         Ok(Self { agent, url: url.to_owned(), header_file: config.header_file.clone() })
     }
 
@@ -108,18 +83,4 @@ fn headers(path: &Path) -> Result<Vec<(String, String)>, String> {
     };
     let wrong = |number| format!("line {} is no header; write `Authorization: Bearer …`", number + 1);
     lines.map(|(number, line)| header(line).ok_or_else(|| wrong(number))).collect()
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate<'static>>, String> {
-    let text = std::fs::read(path).map_err(|error| error.to_string())?;
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text)
-        .map(|read| read.map(|der| Certificate::from_der(der.as_ref()).to_owned()))
-        .collect();
-    match read {
-        Ok(certificates) if certificates.is_empty() => {
-            Err("it holds no certificate; it must hold those to trust, as PEM".to_owned())
-        }
-        Ok(certificates) => Ok(certificates),
-        Err(error) => Err(format!("it is no PEM file: {error}")),
-    }
 }

@@ -8,7 +8,7 @@ mod capabilities;
 #[cfg(test)]
 mod capability_tests;
 mod notify;
-mod sys;
+pub(crate) mod sys;
 mod watchdog;
 
 pub use capabilities::{Capability, Error, Held, keep_only, needed, no_new_privileges};

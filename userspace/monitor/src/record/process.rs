@@ -32,6 +32,8 @@ pub struct Manner {
     pub nice: i32,
     /// What it is sent when the thread that started it ends.
     pub end_with_parent: Option<libc::c_int>,
+    /// It has the capabilities of the monitor, also for users other than root.
+    pub keeps_capabilities: bool,
 }
 
 impl Process {
@@ -138,6 +140,9 @@ fn prepare(manner: Manner, parent: u32) -> io::Result<()> {
     // Who was started in a shell's background ignores SIGINT, and its children would: it is how a recording is asked to end.
     // SAFETY: setting a signal back to its default passes no pointers.
     unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+    if !manner.keeps_capabilities {
+        give_up_capabilities()?;
+    }
     if let Some(signal) = manner.end_with_parent {
         // SAFETY: PR_SET_PDEATHSIG passes no pointers.
         if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, signal, 0, 0, 0) } < 0 {
@@ -149,6 +154,17 @@ fn prepare(manner: Manner, parent: u32) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// What a program of another is executed with: for users other than root nothing, for root what root has (capabilities(7): the ambient
+/// set is all that an ordinary program takes over).
+fn give_up_capabilities() -> io::Result<()> {
+    let clear = libc::PR_CAP_AMBIENT_CLEAR_ALL as libc::c_ulong;
+    // SAFETY: the option takes numbers and touches no memory.
+    match unsafe { libc::prctl(libc::PR_CAP_AMBIENT, clear, 0u64, 0u64, 0u64) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Of a running process, from `/proc/PID/stat` (proc(5): fields 14 and 15, in ticks); 0 where it is gone.
@@ -225,6 +241,29 @@ mod tests {
         }
         assert!(!is_alive(grandchild));
         assert!(!std::path::Path::new(&format!("/proc/{}", process.pid())).exists(), "no zombie");
+    }
+
+    /// `CAP_KILL` in the ambient set of the thread that starts it, as a service manager gives it to a monitor that is not root.
+    #[test]
+    fn capabilities_are_for_waytraces_own_programs() {
+        const KILL: u64 = 1 << 5;
+        let permitted = crate::life::sys::permitted().unwrap();
+        if permitted & KILL == 0 {
+            println!("SKIP: needs root");
+            return;
+        }
+        // Of a thread of its own: capabilities are each thread's.
+        let codes = std::thread::spawn(move || {
+            crate::life::sys::set(permitted).unwrap();
+            crate::life::sys::set_ambient(KILL).unwrap();
+            [false, true].map(|keeps_capabilities| {
+                let manner = Manner { keeps_capabilities, ..Manner::default() };
+                let script = "grep -q 'CapAmb:.*[1-9a-f]' /proc/self/status";
+                let (mut process, _) = Process::start(&mut shell(script), manner).unwrap();
+                process.wait_until(far(), || false).unwrap().code
+            })
+        });
+        assert_eq!(codes.join().unwrap(), [1, 0]);
     }
 
     #[test]

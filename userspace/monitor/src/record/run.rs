@@ -69,7 +69,7 @@ pub fn run(
     is_unwanted: &dyn Fn() -> bool,
 ) -> (Result<(), Failure>, u64) {
     command.stdin(Stdio::null()).stderr(Stdio::piped());
-    let manner = Manner { nice: NICE, end_with_parent: Some(libc::SIGINT) };
+    let manner = Manner { nice: NICE, end_with_parent: Some(libc::SIGINT), keeps_capabilities: true };
     let (mut process, stderr) = match Process::start(command, manner) {
         Ok(started) => started,
         Err(error) => return (Err(Failure::Start(error)), 0),

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use waytrace_analysis::spelling::nearest;
+
 use super::error::Mistake;
 use super::expression::{Condition, Number, Shown, Than};
 use super::past::{FUNCTIONS, Function, Past};
@@ -161,7 +163,7 @@ impl Compiler<'_> {
         if [MISSING, "true", "false"].contains(&name) {
             return self.wrong(&tree.at, format!("`{name}` is a condition, and a number is expected here"));
         }
-        let meant = nearest(name, Word::names().chain([MISSING.to_owned()]));
+        let meant = meant(name, Word::names().chain([MISSING.to_owned()]));
         self.wrong(&tree.at, format!("`{name}` is no metric or word; {meant}"))
     }
 
@@ -183,7 +185,7 @@ impl Compiler<'_> {
             let names = FUNCTIONS.iter().map(|row| row.0.to_owned());
             let meant = match Word::parse(name) {
                 Some(_) => "it is a word, and takes no brackets".to_owned(),
-                None => nearest(name, names),
+                None => meant(name, names),
             };
             return self.wrong(&tree.at, format!("`{name}` is no function; {meant}"));
         };
@@ -254,47 +256,11 @@ fn has_calls(tree: &Tree) -> bool {
 }
 
 /// What was probably meant.
-fn nearest(name: &str, known: impl Iterator<Item = String>) -> String {
+fn meant(name: &str, known: impl Iterator<Item = String>) -> String {
     let all: Vec<String> = known.collect();
-    let near = all.iter().map(|word| (distance(name, word), word)).min();
-    match near {
-        Some((distance, word)) if distance <= name.chars().count() / 3 + 1 => {
-            format!("do you mean `{word}`?")
-        }
-        _ if all.len() <= 10 => format!("there are {}", all.join(", ")),
-        _ => "docs/monitor-rules.md lists all".to_owned(),
-    }
-}
-
-/// Letters to insert, drop or replace (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = line;
-        let mut left = line + 1;
-        for (above, theirs) in row.iter_mut().skip(1).zip(&other) {
-            let cost = (diagonal + usize::from(letter != *theirs)).min(left + 1).min(*above + 1);
-            diagonal = std::mem::replace(above, cost);
-            left = cost;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = line + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distances_are_those_of_the_textbook() {
-        for (one, other, expected) in
-            [("kitten", "sitting", 3), ("", "abc", 3), ("abc", "", 3), ("rss", "rss", 0), ("flaw", "lawn", 2)]
-        {
-            assert_eq!(distance(one, other), expected, "{one} {other}");
-        }
+    match nearest(name, all.iter().map(String::as_str)) {
+        Some(word) => format!("do you mean `{word}`?"),
+        None if all.len() <= 10 => format!("there are {}", all.join(", ")),
+        None => "docs/monitor-rules.md lists all".to_owned(),
     }
 }

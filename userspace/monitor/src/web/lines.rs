@@ -6,7 +6,8 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
 
 use serde::Serialize;
 use waytrace_model::monitor::HostWindow;
@@ -20,6 +21,8 @@ const WAITING: usize = 16;
 pub struct JsonLines {
     queue: SyncSender<Arc<HostWindow>>,
     counts: Arc<Counts>,
+    /// Never sent to: closed when the thread has written all.
+    written: Receiver<()>,
 }
 
 /// How the lines fare.
@@ -49,11 +52,15 @@ impl JsonLines {
         let (queue, waiting) = sync_channel(WAITING);
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
+        let (is_writing, written) = sync_channel(0);
         std::thread::Builder::new()
             .name("json-lines".into())
-            .spawn(move || write_all(out, &waiting, &shared))
+            .spawn(move || {
+                write_all(out, &waiting, &shared);
+                drop(is_writing);
+            })
             .map_err(|source| Error::Thread { what: "lines of JSON", source })?;
-        Ok(Self { queue, counts })
+        Ok(Self { queue, counts, written })
     }
 
     /// Has a window written, unless sixteen wait already. Returns at once.
@@ -61,6 +68,12 @@ impl JsonLines {
         if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = self.queue.try_send(window) {
             self.counts.dropped.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// Waits until what waits is written, so long at most: the end of the process would cut the line that is being written. Whether it is.
+    pub fn finish(self, patience: Duration) -> bool {
+        drop(self.queue);
+        self.written.recv_timeout(patience) == Err(RecvTimeoutError::Disconnected)
     }
 
     /// How it fares.
@@ -95,7 +108,7 @@ fn write_line(out: &mut impl Write, window: &HostWindow) -> io::Result<()> {
 mod tests {
     use super::*;
     use std::io::{BufRead, BufReader};
-    use std::time::{Duration, Instant};
+    use std::time::Instant;
 
     fn window(index: u64) -> Arc<HostWindow> {
         Arc::new(HostWindow { index, ..HostWindow::default() })
@@ -120,6 +133,27 @@ mod tests {
             let read: HostWindow = serde_json::from_str(&line.unwrap()).unwrap();
             assert_eq!(read.index, index as u64);
         }
+    }
+
+    /// The pipe holds a part of what is written, and the reader takes its time.
+    #[test]
+    fn at_the_end_lines_are_written_whole_unless_nobody_reads() {
+        let large = Arc::new(HostWindow { missing: vec!["x".repeat(1 << 20)], ..HostWindow::default() });
+        let (reader, writer) = io::pipe().unwrap();
+        let lines = JsonLines::start(writer).unwrap();
+        (0..3).for_each(|_| lines.write(Arc::clone(&large)));
+        let read = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            BufReader::new(reader).lines().map(|line| line.unwrap().len()).collect::<Vec<_>>()
+        });
+        assert!(lines.finish(Duration::from_secs(60)));
+        let read = read.join().unwrap();
+        assert!(read.len() == 3 && read.iter().all(|length| *length > 1 << 20), "{read:?}");
+        let (reader, writer) = io::pipe().unwrap();
+        let lines = JsonLines::start(writer).unwrap();
+        lines.write(large);
+        assert!(!lines.finish(Duration::from_millis(50)));
+        drop(reader);
     }
 
     #[test]

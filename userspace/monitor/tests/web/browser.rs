@@ -213,11 +213,13 @@ fn the_token_is_asked_for_and_kept_for_the_tab() {
     server.state.publish(window(0, vec![target("web", 3)]));
     let Some(mut browser) = Browser::start(800, 600, false) else { return };
     browser.go(&format!("http://{}/", server.address));
-    browser.wait_for("document.getElementById('token')");
+    // Focus comes with the first frame, later than the field: what is typed before is lost.
+    browser.wait_for("document.readyState === 'complete' && document.activeElement?.id === 'token'");
     browser.picture("login");
     browser.type_text("not the token at all");
     browser.press("Enter");
     browser.wait_for("document.getElementById('trouble').textContent === 'This token is not the one.'");
+    browser.eval("document.getElementById('token').focus()");
     browser.eval("document.getElementById('token').value = '0123456789abcdef0123456789abcdef'");
     browser.press("Enter");
     browser.wait_for("document.querySelectorAll('#rows .row').length === 2");

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use toml::{Table, Value};
+use waytrace_analysis::spelling::nearest;
 use waytrace_model::bench::{Matrix, Mode, Workload};
 use waytrace_model::units::{parse_duration_ns, parse_percent};
 
@@ -94,29 +95,10 @@ fn check_keys(table: &Table) -> anyhow::Result<()> {
 /// The first that is not known, with the nearest that is.
 pub fn known(table: &Table, keys: &[&str], place: &str) -> anyhow::Result<()> {
     let Some(key) = table.keys().find(|key| !keys.contains(&key.as_str())) else { return Ok(()) };
-    let nearest = keys.iter().min_by_key(|known| distance(key, known));
-    match nearest.filter(|known| distance(key, known) <= known.len().div_ceil(2)) {
+    match nearest(key, keys.iter().copied()) {
         Some(nearest) => bail!("unknown key `{key}` in {place}; did you mean `{nearest}`?"),
         None => bail!("unknown key `{key}` in {place}; there are {}", keys.join(", ")),
     }
-}
-
-/// Levenshtein's: how many characters must be put in, taken out or changed.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        let mut next = vec![left];
-        for (above, y) in row.iter().skip(1).zip(&b) {
-            left = (diagonal + usize::from(x != *y)).min(above + 1).min(left + 1);
-            diagonal = *above;
-            next.push(left);
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 /// Names become part of run names, so they are plain and told apart.
@@ -262,14 +244,5 @@ mod tests {
             assert_eq!(error.lines().count(), 1, "{error}");
         }
         assert!(parse("repeat = 1").is_err());
-    }
-
-    #[test]
-    fn distances_worked_out_by_hand() {
-        for (a, b, expected) in
-            [("", "abc", 3), ("kitten", "sitting", 3), ("mode", "mode", 0), ("ab", "ba", 2)]
-        {
-            assert_eq!(distance(a, b), expected, "{a} {b}");
-        }
     }
 }

@@ -33,6 +33,7 @@ const LOOK: Duration = Duration::from_millis(250);
 /// Of the two seconds an end may take, what each part may wait.
 const HISTORY_PATIENCE: Duration = Duration::from_millis(900);
 const HOOKS_PATIENCE: Duration = Duration::from_millis(300);
+const LINES_PATIENCE: Duration = Duration::from_millis(100);
 const WEB_PATIENCE: Duration = Duration::from_millis(200);
 
 /// The running service.
@@ -337,6 +338,11 @@ impl<'a> Service<'a> {
             self.window(window);
         }
         self.recordings.stop();
+        if let Some(lines) = self.lines.take()
+            && !lines.finish(LINES_PATIENCE)
+        {
+            say("nobody read the last windows in time; the last line may be cut");
+        }
         self.server.stop(WEB_PATIENCE).await;
         self.hooks.stop(HOOKS_PATIENCE);
         if let Some(history) = self.history {

@@ -2,8 +2,11 @@
 //!
 //! A token bucket: the target's CPU time, times the budget, flows in; what the probes cost flows out. Windows come at
 //! random intervals, so that a periodic target cannot hide from them, and each lasts as long as the tokens are
-//! expected to; one that turns out dearer is cut short. A target that allocates so little that the tokens never run
-//! out is probed all the time.
+//! expected to. A target that allocates so little that the tokens never run out is probed all the time.
+//!
+//! What a window saw must not decide how long it lasts, nor much how long the next does: a window that ended at a burst, or a
+//! short one after it, would weigh the burst more than the quiet around it. So a dear window is paid for by later ones, and only one that is
+//! far dearer than expected is cut short; and what is expected is learnt slowly, from turn to turn where there are turns.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -30,6 +33,10 @@ const SETTLING_LOOK: Duration = Duration::from_micros(100);
 const MOST_SETTLING_LOOKS: u32 = 30;
 /// How often the cost is looked at within a window.
 const LOOK_NS: u64 = 2_000_000;
+/// A part is cut short when it costs so many times what it may: its debt is paid by a longer wait.
+const MOST_OVERDRAWN: f64 = 4.0;
+/// A target that uses less of a CPU is taken to use so much: a share of next to nothing pays for no window that tells anything.
+const LEAST_CPU_RATIO: f64 = 0.02;
 /// Tokens never grow beyond what flows in within this time: a quiet hour must not pay for a burst.
 const MOST_SAVED_NS: u64 = 1_000_000_000;
 
@@ -44,9 +51,31 @@ pub struct Controller {
     random: Random,
     /// CPU time the probes may still take from the target.
     tokens_ns: f64,
-    /// Cost of the probes per time they were in place, in the last window.
-    cost_rate: Option<f64>,
+    /// What probes cost while they are in place.
+    rate: CostRate,
     booked: Option<Reading>,
+}
+
+/// What probes cost while they are in place, learnt from windows; later ones weigh more.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct CostRate {
+    cost_ns: f64,
+    placed_ns: f64,
+}
+
+impl CostRate {
+    /// What earlier windows weigh when another comes.
+    const KEEP: f64 = 0.9;
+
+    /// CPU time of the target per time; `None` while there was no window.
+    fn ratio(self) -> Option<f64> {
+        (self.placed_ns > 0.0).then(|| self.cost_ns / self.placed_ns)
+    }
+
+    fn learn(&mut self, cost_ns: f64, placed_ns: f64) {
+        self.cost_ns = Self::KEEP * self.cost_ns + cost_ns;
+        self.placed_ns = Self::KEEP * self.placed_ns + placed_ns;
+    }
 }
 
 /// Counters and clocks at one moment.
@@ -58,7 +87,8 @@ struct Reading {
 }
 
 impl Controller {
-    pub fn new(totals: TotalsReader, prober: Prober, budget_pct: f64, costs: Costs) -> Self {
+    /// `rate` is what is known of this target from before.
+    pub fn new(totals: TotalsReader, prober: Prober, budget_pct: f64, costs: Costs, rate: CostRate) -> Self {
         Self {
             totals,
             prober,
@@ -68,12 +98,13 @@ impl Controller {
             factors: Factors::CALIBRATED,
             random: Random::default(),
             tokens_ns: 0.0,
-            cost_rate: None,
+            rate,
             booked: None,
         }
     }
 
-    pub fn run(mut self, shared: &Shared) -> Result<(), Error> {
+    /// Probes until it is told to stop; returns what it has learnt of the cost.
+    pub fn run(mut self, shared: &Shared) -> Result<CostRate, Error> {
         while !shared.stop.load(Ordering::Acquire) {
             let plans: Vec<(u32, Plan)> =
                 shared.plans().iter().map(|(tgid, plan)| (*tgid, plan.clone())).collect();
@@ -84,7 +115,7 @@ impl Controller {
             let pause_ns = PERIOD_NS / 2 + self.random.below(PERIOD_NS);
             std::thread::park_timeout(Duration::from_nanos(pause_ns));
         }
-        Ok(())
+        Ok(self.rate)
     }
 
     /// Books what the target earned and what the probes cost since the last time, whenever they cost it: also while
@@ -92,7 +123,9 @@ impl Controller {
     fn refill(&mut self) -> Result<(), Error> {
         let now = self.read()?;
         if let Some(before) = self.booked.replace(now) {
-            self.tokens_ns += self.budget_ratio * now.cpu_ns.saturating_sub(before.cpu_ns) as f64;
+            let elapsed_ns = now.at_ns.saturating_sub(before.at_ns) as f64;
+            let cpu_ns = now.cpu_ns.saturating_sub(before.cpu_ns) as f64;
+            self.tokens_ns += self.budget_ratio * cpu_ns.max(LEAST_CPU_RATIO * elapsed_ns);
             self.tokens_ns -= self.cost_ns(&before, &now);
         }
         self.tokens_ns = self.tokens_ns.min(self.budget_ratio * MOST_SAVED_NS as f64);
@@ -101,7 +134,7 @@ impl Controller {
 
     /// How long the next window may be; `None` while there are too few tokens for any.
     fn affordable_ns(&self) -> Option<u64> {
-        let Some(rate) = self.cost_rate else { return (self.tokens_ns > 0.0).then_some(FIRST_WINDOW_NS) };
+        let Some(rate) = self.rate.ratio() else { return (self.tokens_ns > 0.0).then_some(FIRST_WINDOW_NS) };
         let affordable = if rate > 0.0 { self.tokens_ns / rate } else { PERIOD_NS as f64 };
         (affordable >= LEAST_WINDOW_NS as f64).then_some(affordable.min(PERIOD_NS as f64) as u64)
     }
@@ -123,7 +156,7 @@ impl Controller {
         let other = self.part(shared, last.0, part_ns)?;
         self.reaper.take(late);
         let end = self.read()?;
-        self.cost_rate = Some(self.cost_ns(&start, &end) / (end.at_ns - start.at_ns).max(1) as f64);
+        self.rate.learn(self.cost_ns(&start, &end), (end.at_ns - start.at_ns) as f64);
         self.factors = shared.add([alone, together, other]);
         Ok(())
     }
@@ -179,7 +212,7 @@ impl Controller {
             let left_ns = deadline_ns.saturating_sub(clock::monotonic_ns());
             std::thread::sleep(Duration::from_nanos(left_ns.min(LOOK_NS)));
             let now = self.read()?;
-            let dear = self.cost_ns(start, &now) > self.tokens_ns.max(0.0) / PARTS as f64;
+            let dear = self.cost_ns(start, &now) > MOST_OVERDRAWN * self.tokens_ns.max(0.0) / PARTS as f64;
             if now.at_ns >= deadline_ns || dear || shared.stop.load(Ordering::Acquire) {
                 return Ok(now);
             }

@@ -4,6 +4,7 @@
 //! this side turns samples into estimates through [`waytrace_analysis::duty`].
 
 mod control;
+mod past;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,9 @@ use crate::collect::allocations::{Baseline, Scale, histogram};
 use crate::kernel::{Kernel, TotalsReader};
 use crate::probes::{Detail, Plan, Prober};
 use crate::{Error, clock};
+use control::CostRate;
+use past::Observed;
+pub use past::Past;
 
 /// How far calibration may be off: the target's code is not ours, and its caches suffer from the traps too.
 const CALIBRATION_SD_RATIO: f64 = 0.20;
@@ -81,7 +85,8 @@ impl Shared {
 /// The budgeted side of a session.
 pub struct Budgeted {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<Result<(), Error>>>,
+    thread: Option<JoinHandle<Result<CostRate, Error>>>,
+    past: Past,
     totals: TotalsReader,
     names: Vec<String>,
     start: Moment,
@@ -106,10 +111,14 @@ pub struct Concluded {
     pub unusable_windows: u64,
     /// What traps cost in the target over what they cost in calibration.
     pub factors: Factors,
+    /// There were windows, and the target ran in none of them: as far as they tell, it called nothing.
+    pub saw_it_never_run: bool,
+    /// What is known now, for when this target is probed again.
+    pub past: Past,
 }
 
 impl Budgeted {
-    /// Starts the controller.
+    /// Starts the controller; `past` is what earlier ones have seen of the same target.
     ///
     /// # Errors
     /// When the totals cannot be read or no thread can be started.
@@ -119,6 +128,7 @@ impl Budgeted {
         maps: Vec<(u32, AllocatorMap)>,
         budget_pct: f64,
         costs: Costs,
+        past: Past,
     ) -> Result<Self, Error> {
         let shared = Arc::new(Shared::default());
         let mut names = Vec::new();
@@ -129,7 +139,8 @@ impl Budgeted {
         }
         names.sort();
         names.dedup();
-        let controller = control::Controller::new(kernel.totals_reader()?, prober, budget_pct, costs);
+        let controller =
+            control::Controller::new(kernel.totals_reader()?, prober, budget_pct, costs, past.rate);
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("budget".to_owned())
@@ -137,7 +148,7 @@ impl Budgeted {
             .map_err(Error::syscall("starting the budget controller"))?;
         let totals = kernel.totals_reader()?;
         let start = Moment { at_ns: clock::monotonic_ns(), cpu_ns: totals.target_cpu_ns()? };
-        Ok(Self { shared, thread: Some(thread), names, totals, start, now: start, window: start })
+        Ok(Self { shared, thread: Some(thread), past, names, totals, start, now: start, window: start })
     }
 
     /// Probes that are placed in the windows.
@@ -199,12 +210,17 @@ impl Budgeted {
     /// Stops probing and estimates the run.
     pub fn finish(mut self, before: &Baseline, after: &Baseline) -> Concluded {
         self.stop();
-        let samples = self.shared.all_samples();
-        let factors = self.shared.factors();
-        tracing::debug!(?factors, "traps in the target over calibration");
-        for sample in &samples {
+        let turn = Observed {
+            end_ns: self.now.at_ns,
+            samples: self.shared.all_samples(),
+            run: between(self.start, self.now),
+        };
+        for sample in &turn.samples {
             tracing::debug!(?sample, "window");
         }
+        let estimated = self.past.estimate(&turn);
+        let factors = estimated.map_or_else(|_| self.shared.factors(), |(_, factors)| factors);
+        tracing::debug!(?factors, "traps in the target over calibration");
         let (from, to) = (&before.sums, &after.sums);
         let counted_count = (to.totals.alloc_count - from.totals.alloc_count) as f64;
         let counted_bytes = (to.totals.alloc_bytes - from.totals.alloc_bytes) as f64;
@@ -219,9 +235,9 @@ impl Budgeted {
         let mut reasons =
             vec!["live, peak, temporaries and lifetimes need every call: use --exact".to_owned()];
         let mut scale = Scale::ONE;
-        let mut unusable_windows = 0;
-        match estimate(&samples, self.start, self.now, factors) {
-            Ok(estimate) => {
+        let (mut unusable_windows, mut saw_it_never_run) = (0, false);
+        match estimated {
+            Ok((estimate, _)) => {
                 totals.alloc_count = Some(estimate.alloc_count.value);
                 totals.alloc_bytes = Some(estimate.alloc_bytes.value);
                 totals.free_count = estimate.free_count.map(|total| total.value);
@@ -240,7 +256,8 @@ impl Budgeted {
                 }
             }
             Err(unusable) => {
-                unusable_windows = samples.len() as u64;
+                unusable_windows = turn.samples.len() as u64;
+                saw_it_never_run = unusable == Unusable::NoWindows && !turn.samples.is_empty();
                 reasons.push(reason(unusable));
             }
         }
@@ -250,7 +267,15 @@ impl Budgeted {
             bucket.count *= scale.count;
             bucket.bytes *= scale.bytes;
         }
-        Concluded { totals, scale, unusable_windows, factors }
+        self.past.add(turn);
+        Concluded {
+            totals,
+            scale,
+            unusable_windows,
+            factors,
+            saw_it_never_run,
+            past: std::mem::take(&mut self.past),
+        }
     }
 
     /// Stops probing; no probe is left when it returns. The estimate is for the time up to the call.
@@ -262,7 +287,7 @@ impl Budgeted {
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             match thread.join() {
-                Ok(Ok(())) => {}
+                Ok(Ok(rate)) => self.past.rate = rate,
                 Ok(Err(error)) => tracing::warn!("probing ended early: {error}"),
                 Err(_) => tracing::warn!("probing ended early: the controller panicked"),
             }
@@ -287,11 +312,14 @@ fn estimate(
     to: Moment,
     factors: Factors,
 ) -> Result<duty::Estimate, Unusable> {
-    let run = Run {
+    duty::estimate(samples, between(from, to), factors)
+}
+
+fn between(from: Moment, to: Moment) -> Run {
+    Run {
         cpu_ns: to.cpu_ns.saturating_sub(from.cpu_ns) as f64,
         elapsed_ns: to.at_ns.saturating_sub(from.at_ns) as f64,
-    };
-    duty::estimate(samples, run, factors)
+    }
 }
 
 fn finite(value: f64) -> Option<f64> {

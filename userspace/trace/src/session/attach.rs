@@ -13,7 +13,7 @@ use super::sampling::Sampling;
 use super::wrappers::{call_places, enter_wrappers};
 use super::{AllocationMode, Gathered, Probes, Request, Session};
 use crate::access::{Accesses, Prepared};
-use crate::budget::Budgeted;
+use crate::budget::{Budgeted, Past};
 use crate::collect::allocations::Baseline;
 use crate::collect::mappings::{self, Mappings};
 use crate::collect::perf::{Events, Perf};
@@ -317,7 +317,9 @@ fn place(
         }
         AllocationMode::Budgeted { budget_pct } => {
             let maps = found.into_iter().map(|(tgid, map, _)| (tgid, map)).collect();
-            Ok(Probes::Budgeted(Box::new(Budgeted::start(kernel, prober, maps, budget_pct, *costs)?)))
+            let past = Past::default();
+            let budgeted = Budgeted::start(kernel, prober, maps, budget_pct, *costs, past)?;
+            Ok(Probes::Budgeted(Box::new(budgeted)))
         }
     }
 }

@@ -13,6 +13,8 @@
 mod result;
 mod room;
 
+use std::collections::HashMap;
+
 use aya::maps::{MapData, RingBuf};
 use waytrace_abi::cookie::FreedSize;
 use waytrace_abi::settings::Settings;
@@ -25,7 +27,7 @@ use waytrace_model::access::Access;
 pub use result::{Sampled, SiteShare, TurnResult};
 
 use crate::access::{Accesses, Pace, Rate, Ready, Targets};
-use crate::budget::Budgeted;
+use crate::budget::{Budgeted, Past};
 use crate::calibrate::{self, Costs};
 use crate::collect::allocations::Baseline;
 use crate::collect::perf::{Events, Perf};
@@ -47,16 +49,26 @@ const STACK_PERIOD_BYTES: u64 = 4 << 20;
 const NAMING: symbols::Settings = symbols::Settings { debug_max_bytes: 16 << 20 };
 /// Windows of the switch program, which only a timer closes on a CPU that never switches.
 const INTERVAL_NS: u64 = 1_000_000_000;
+/// Processes of which it is remembered what earlier turns saw.
+const MAX_PASTS: usize = 256;
 
 /// What a turn is to measure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TurnPlan {
     /// The process.
     pub tgid: u32,
+    /// When it began, nanoseconds of `CLOCK_BOOTTIME`: tells it from another that had its id.
+    pub start_boot_ns: u64,
     /// What allocator probes may take of its CPU time, percent; `None` leaves them out.
     pub allocations_pct: Option<f64>,
     /// Samples of accesses a second of its CPU time; `None` leaves them out.
     pub accesses_hz: Option<f64>,
+}
+
+impl TurnPlan {
+    fn key(&self) -> (u32, u64) {
+        (self.tgid, self.start_boot_ns)
+    }
 }
 
 /// The kernel part that turns use.
@@ -69,6 +81,9 @@ pub struct Turns {
     ring: RingBuf<MapData>,
     symbolizer: Symbolizer,
     known: Known<Result<AllocatorMap, String>>,
+    /// By process, and in which turn it was last added to.
+    pasts: HashMap<(u32, u64), (u64, Past)>,
+    turns_count: u64,
 }
 
 impl Turns {
@@ -96,13 +111,16 @@ impl Turns {
             ring,
             symbolizer: Symbolizer::new(NAMING),
             known: Known::default(),
+            pasts: HashMap::new(),
+            turns_count: 0,
         })
     }
 
-    /// Forgets what it remembers of programs, to take less memory.
-    pub fn forget_names(&mut self) {
+    /// Forgets what it remembers of programs and processes, to take less memory.
+    pub fn forget(&mut self) {
         self.symbolizer = Symbolizer::new(NAMING);
         self.known.forget();
+        self.pasts.clear();
     }
 
     /// Begins a turn.
@@ -153,6 +171,15 @@ impl Turns {
             }
         }
         Ok(turn)
+    }
+
+    fn remember(&mut self, plan: TurnPlan, past: Past) {
+        if self.pasts.len() >= MAX_PASTS {
+            let oldest = self.pasts.iter().min_by_key(|(_, (turn, _))| *turn).map(|(key, _)| *key);
+            oldest.and_then(|key| self.pasts.remove(&key));
+        }
+        self.turns_count += 1;
+        self.pasts.insert(plan.key(), (self.turns_count, past));
     }
 
     /// The allocators of a process; looked for once per set of files.
@@ -212,7 +239,9 @@ impl Turn<'_> {
             let mut stacks = Worker::start().map_err(Error::syscall("starting the stack worker"))?;
             stacks.sync(tgid);
             let prober = self.turns.prober.clone();
-            let budgeted = Budgeted::start(kernel, prober, vec![(tgid, map)], budget_pct, self.turns.costs)?;
+            let past = self.turns.pasts.remove(&self.plan.key()).map(|(_, past)| past).unwrap_or_default();
+            let maps = vec![(tgid, map)];
+            let budgeted = Budgeted::start(kernel, prober, maps, budget_pct, self.turns.costs, past)?;
             Ok((budgeted, stacks))
         };
         let (budgeted, stacks) = begin().map_err(|error| error.to_string())?;
@@ -262,6 +291,7 @@ impl Turn<'_> {
             let stacks = self.stacks.take().map(|worker| worker.finish().0).unwrap_or_default();
             let sites = self.turns.kernel.sites()?;
             result.enter_allocations(&concluded, &sites, &stacks, &mut self.turns.symbolizer);
+            self.turns.remember(self.plan, concluded.past);
         }
         if let Some(accesses) = self.accesses.take() {
             let finished = accesses.finish(&mut self.turns.kernel, &[self.plan.tgid], target_cpu_ns)?;

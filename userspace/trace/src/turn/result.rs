@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use waytrace_abi::allocation::Site;
 use waytrace_image::symbols::Symbolizer;
 use waytrace_model::access::{Access, AccessKind, AccessTotals};
+use waytrace_model::allocation::SampledStack;
 use waytrace_model::histogram::Bucket;
 use waytrace_model::stack::Frame;
 
@@ -98,7 +99,12 @@ impl TurnResult {
         (self.free_per_s, self.freed_bytes_per_s) = (per_s(totals.free_count), per_s(totals.freed_bytes));
         self.ci95_pct = totals.ci95_pct;
         self.sizes.clone_from(&totals.sizes);
-        if totals.alloc_count.is_none() {
+        // Of turns of a target that seldom runs some must count as nothing: the others stand for more than their own time otherwise.
+        if concluded.saw_it_never_run {
+            (self.alloc_per_s, self.alloc_bytes_per_s, self.free_per_s) = (Some(0.0), Some(0.0), Some(0.0));
+            self.freed_bytes_per_s = Some(0.0);
+        }
+        if self.alloc_per_s.is_none() {
             self.no_allocations.clone_from(&totals.null_reason);
         }
         self.sites = named(sites, stacks, symbolizer);
@@ -133,25 +139,31 @@ impl TurnResult {
     }
 }
 
-/// Sites by name: what threads have in common is one.
+/// Sites by name: what threads have in common is one. A site whose stacks were sampled is split by them.
 fn named(sites: &[Site], stacks: &Stacks, symbolizer: &mut Symbolizer) -> Vec<SiteShare> {
     let used = || sites.iter().enumerate().filter(|(_, site)| site.alloc_count > 0);
     let callers = used().map(|(_, site)| (site.tgid, call_address(site)));
     let names = Names::resolve_with(symbolizer, stacks, callers);
     let mut sampled = names.stacks_of(stacks);
-    let mut by_name: HashMap<String, (u64, u64)> = HashMap::new();
-    let (mut count, mut bytes) = (0, 0);
+    let mut by_name: HashMap<String, (f64, f64)> = HashMap::new();
+    let (mut count, mut bytes) = (0.0, 0.0);
     for (index, site) in used() {
-        let frames = sampled
-            .remove(&(index as u32))
-            .and_then(|stacks| stacks.into_iter().next())
-            .map_or_else(|| names.frames(site.tgid, call_address(site)), |stack| stack.frames);
-        let entry = by_name.entry(name(&frames)).or_default();
-        entry.0 += site.alloc_count;
-        entry.1 += site.alloc_bytes;
-        (count, bytes) = (count + site.alloc_count, bytes + site.alloc_bytes);
+        let stacks = sampled.remove(&(index as u32)).filter(|stacks| !stacks.is_empty());
+        let stacks = stacks.unwrap_or_else(|| {
+            let frames = names.frames(site.tgid, call_address(site));
+            vec![SampledStack { samples_count: 1, frames }]
+        });
+        let samples: u64 = stacks.iter().map(|stack| stack.samples_count).sum();
+        let (own_count, own_bytes) = (site.alloc_count as f64, site.alloc_bytes as f64);
+        for stack in &stacks {
+            let part = stack.samples_count as f64 / samples.max(1) as f64;
+            let entry = by_name.entry(name(&stack.frames)).or_default();
+            entry.0 += part * own_count;
+            entry.1 += part * own_bytes;
+        }
+        (count, bytes) = (count + own_count, bytes + own_bytes);
     }
-    let share = |part: u64, whole: u64| part as f64 / whole.max(1) as f64;
+    let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
     let mut shares: Vec<SiteShare> = by_name
         .into_iter()
         .map(|(name, (own_count, own_bytes))| SiteShare {
@@ -166,6 +178,30 @@ fn named(sites: &[Site], stacks: &Stacks, symbolizer: &mut Symbolizer) -> Vec<Si
 }
 
 fn name(frames: &[Frame]) -> String {
-    let labels: Vec<String> = frames.iter().take(NAME_FRAMES).map(Frame::label).collect();
+    let callers = frames.iter().skip_while(|frame| is_pythons_allocator(frame));
+    let labels: Vec<String> = callers.take(NAME_FRAMES).map(Frame::label).collect();
     if labels.is_empty() { "[unknown]".to_owned() } else { labels.join(" < ") }
+}
+
+/// CPython's allocators (Include/pymem.h, Objects/obmalloc.c): every site of a Python program is in them, so they tell nobody anything.
+fn is_pythons_allocator(frame: &Frame) -> bool {
+    let Some(function) = frame.function.as_deref() else { return false };
+    let plain = function.trim_start_matches('_');
+    let allocates = ["Malloc", "Calloc", "Realloc"].iter().any(|end| plain.ends_with(end));
+    allocates && ["PyMem_", "PyObject_"].iter().any(|start| plain.starts_with(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pythons_allocators_are_no_callers() {
+        let frame = |name: &str| Frame { function: Some(name.to_owned()), ..Frame::default() };
+        let frames = ["_PyMem_RawMalloc", "PyObject_Malloc", "bytes_new", "type_call", "main", "start"];
+        assert_eq!(name(&frames.map(frame)), "bytes_new < type_call < main");
+        let foreign = ["PyObject_Call", "_PyObject_Malloc"].map(frame);
+        assert_eq!(name(&foreign), "PyObject_Call < _PyObject_Malloc");
+        assert_eq!(name(&["PyMem_Malloc"].map(frame)), "[unknown]");
+    }
 }

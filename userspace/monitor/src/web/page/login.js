@@ -48,5 +48,6 @@ form.addEventListener("submit", event => {
   event.preventDefault();
   attempt(field.value.trim(), "This token is not the one.");
 });
+field.focus();
 const kept = sessionStorage.getItem("token");
 if (kept) attempt(kept, "");

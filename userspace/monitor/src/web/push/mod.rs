@@ -5,7 +5,6 @@
 
 mod protocol;
 mod rounds;
-mod trust;
 
 pub(super) use rounds::go_round;
 
@@ -70,8 +69,7 @@ impl Pusher {
     pub fn start(config: &PushConfig, state: &WebState) -> Result<Self, Error> {
         let token =
             config.token_file.as_deref().map(|path| read_token("push.token_file", path)).transpose()?;
-        let agent = trust::agent(config)?;
-        let sender = protocol::Sender::new(config, agent, token);
+        let sender = protocol::Sender::new(config, token)?;
         let queue = Arc::new(Queue { waiting: Mutex::default(), changed: Condvar::new() });
         state.push().is_configured.store(true, Relaxed);
         let (shared, counts) = (Arc::clone(&queue), state.clone());

@@ -5,13 +5,15 @@
 //! `ProfileStoreService.WriteRaw`, with the profile in base64 and its name as the label `__name__` (`profilestore.proto`).
 
 use std::fmt::Write;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use ureq::Agent;
 use ureq::http::StatusCode;
 
 use super::PushProfile;
+use crate::client::{self, Untrusted, Why};
+use crate::web::Error;
 use crate::web::config::{PushConfig, PushProtocol};
 use crate::web::pprof::ProfileKind;
 use crate::web::server::base64;
@@ -33,10 +35,13 @@ pub(super) struct Failure {
 }
 
 impl Sender {
-    pub(super) fn new(config: &PushConfig, agent: Agent, token: Option<String>) -> Self {
+    pub(super) fn new(config: &PushConfig, token: Option<String>) -> Result<Self, Error> {
+        let timeout = Duration::from_secs(u64::from(config.timeout_s));
+        let agent =
+            client::agent(&config.url, config.ca_file.as_deref(), Some(timeout)).map_err(untrusted)?;
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         let url = config.url.trim_end_matches('/').to_owned();
-        Self { agent, url, protocol: config.protocol, token, host: host.trim().to_owned() }
+        Ok(Self { agent, url, protocol: config.protocol, token, host: host.trim().to_owned() })
     }
 
     /// One attempt.
@@ -96,6 +101,14 @@ fn plain(name: &str) -> String {
     name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_./".contains(c) { c } else { '_' }).collect()
 }
 
+fn untrusted(Untrusted { path, why }: Untrusted) -> Error {
+    let key = "push.ca_file";
+    match why {
+        Why::Read(source) => Error::Read { key, path, source },
+        Why::Content(what) => Error::Content { key, path, what },
+    }
+}
+
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
@@ -115,13 +128,11 @@ fn percent_encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn names_are_what_pyroscope_takes() {
         let config: PushConfig = serde_json::from_str(r#"{"url":"http://collector:4040/"}"#).unwrap();
-        let agent = super::super::trust::agent(&config).unwrap();
-        let sender = Sender { host: "h 1".into(), ..Sender::new(&config, agent, None) };
+        let sender = Sender { host: "h 1".into(), ..Sender::new(&config, None).unwrap() };
         let from = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let (target, kind, pprof) = ("web{x}&y=é".to_owned(), ProfileKind::Heap, Vec::new());
         let profile = PushProfile { target, kind, from, until: from, pprof };
