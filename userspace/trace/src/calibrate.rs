@@ -8,6 +8,7 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::naked_asm;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use waytrace_abi::cookie::{Cookie, FreedSize, NO_ARG, Op};
 use waytrace_abi::settings::Settings;
@@ -67,6 +68,10 @@ const CALLS: u32 = 2_000;
 const ROUNDS: u32 = 5;
 const SAMPLED_CALLS: u32 = 100;
 const BLOCK_BYTES: usize = 64;
+/// How it is looked whether removed probes are still hit, and how long at most.
+const SETTLING_CALLS: u32 = 50;
+const SETTLING_LOOK: Duration = Duration::from_micros(200);
+const MOST_WAITED_NS: u64 = 200_000_000;
 
 /// Stands for an allocator: returns its second argument.
 #[cfg(target_arch = "x86_64")]
@@ -152,8 +157,13 @@ fn measure_calls(prober: &Prober, probed: Probed, calls: u32, rounds: u32) -> Re
     let bare = best_round(calls, rounds);
     let placed = prober.place(&plan(probed)?, Scope::Process(std::process::id()))?;
     let with = best_round(calls, rounds);
-    // The breakpoints are gone at once; the grace period is waited for elsewhere.
+    // The breakpoints go first and the grace period, which takes long, is waited for elsewhere. On a busy machine that thread begins late,
+    // and breakpoints still there would count as what the next measurement costs without.
     std::thread::spawn(move || placed.remove());
+    let deadline_ns = clock::monotonic_ns() + MOST_WAITED_NS;
+    while best_round(SETTLING_CALLS, 1) > bare + (with - bare) / 2.0 && clock::monotonic_ns() < deadline_ns {
+        std::thread::sleep(SETTLING_LOOK);
+    }
     Ok((with - bare).max(0.0))
 }
 

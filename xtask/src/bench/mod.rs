@@ -21,6 +21,7 @@ mod perf_probes;
 mod planning;
 mod process;
 mod profile;
+mod rates;
 mod redis;
 mod rounds;
 mod servers;
@@ -29,6 +30,7 @@ mod stats;
 mod sweep;
 mod table;
 mod truth;
+mod watching;
 
 use crate::privilege::Rights;
 use crate::{FAILED, INCOMPLETE, packages, setup, workspace};
@@ -45,7 +47,7 @@ use std::time::Duration;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 13] = [
+const BENCHES: [Bench; 14] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
@@ -58,6 +60,7 @@ const BENCHES: [Bench; 13] = [
     ("planning", planning::run),
     ("kills", kills::run),
     ("sweep", sweep::run),
+    ("rates", rates::run),
     ("soak", soak::run),
 ];
 
@@ -78,7 +81,7 @@ const PACKAGES: [&str; 11] = [
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills, sweep, soak [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills, sweep, rates, soak [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]

@@ -6,12 +6,13 @@ use super::figure::{Asked, Figure};
 use super::process::Process;
 use super::rounds::{loss_pct, rounds};
 use super::servers::{self, Redis};
+use super::watching::{Monitor, name, targets};
 use super::{cpus, peers};
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -55,7 +56,7 @@ fn long(context: &Context) -> Result<Vec<Figure>> {
     let (start, mut reloaded) = (Instant::now(), Instant::now());
     while start.elapsed() < length {
         std::thread::sleep(LOOK_EVERY);
-        looks.push(monitor.look()?);
+        looks.push(Look::of(&monitor)?);
         if reloaded.elapsed() >= RELOAD_EVERY {
             monitor.process.signal(libc::SIGHUP);
             reloaded = Instant::now();
@@ -116,14 +117,6 @@ fn judge(looks: &[Look], windows: &[Value], forked: u64) -> Vec<Figure> {
                 / windows.len().max(1) as f64],
         ),
     ]
-}
-
-fn targets(window: &Value) -> impl Iterator<Item = &Value> {
-    window.get("targets").and_then(Value::as_array).into_iter().flatten()
-}
-
-fn name(target: &Value) -> &str {
-    target.get("target").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn values<'a>(window: &'a Value, of: &'a str, metric: &'a str) -> impl Iterator<Item = f64> + 'a {
@@ -250,46 +243,20 @@ fn load(socket: PathBuf, stop: &Arc<AtomicBool>) -> JoinHandle<()> {
     })
 }
 
-/// A monitor under way.
-struct Monitor {
-    process: Process,
-    began: Instant,
-}
-
-impl Monitor {
-    fn start(context: &Context, config: &Path) -> Result<Self> {
-        let mut command = Command::new(&context.waytrace);
-        command.args(["monitor", "--json", "--config"]).arg(config);
-        let mut process = Process::start(&mut command, context.cpus.tool)?;
-        process.wait_for(|line| line.contains("watching"))?;
-        Ok(Self { process, began: Instant::now() })
-    }
-
-    fn look(&self) -> Result<Look> {
-        let pid = self.process.pid();
+impl Look {
+    fn of(monitor: &Monitor) -> Result<Self> {
+        let pid = monitor.process.pid();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).context("waytrace has gone")?;
         let kib = status.lines().find_map(|line| {
             line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse::<f64>().ok()
         });
         let files = fs::read_dir(format!("/proc/{pid}/fd")).context("waytrace has gone")?.count();
-        Ok(Look {
+        Ok(Self {
             rss_mib: kib.context("no resident memory")? / 1024.0,
             files: files as f64,
             cpu_ns: cpus::process_cpu_ns(pid)?,
             at: Instant::now(),
         })
-    }
-
-    fn finish(self) -> Result<Vec<Value>> {
-        ensure!(self.began.elapsed() > Duration::from_secs(1), "there was nothing to watch");
-        self.process.interrupt();
-        let finished = self.process.finish()?;
-        ensure!(finished.success, "monitor failed: {}", finished.complaint());
-        finished
-            .stdout
-            .lines()
-            .map(|line| serde_json::from_str(line).context("a window that is no JSON"))
-            .collect()
     }
 }
 

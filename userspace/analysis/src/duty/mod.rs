@@ -198,7 +198,9 @@ impl Estimator<'_> {
         }
         let sums = seen(&self.strata);
         let traps_ns = self.factors.of(sums.alloc_traps_ns, sums.free_traps_ns);
-        let too_low = by_time * traps_ns / sums.elapsed_ns;
+        // Of what it would have done, at most the share of the time is missing that went to traps.
+        let undisturbed_ns = (sums.elapsed_ns - traps_ns).max(0.0);
+        let too_low = by_time * traps_ns / undisturbed_ns;
         let doubtful_ns = self.factors.doubtful(sums.alloc_traps_ns, sums.free_traps_ns);
         let doubt = by_cpu * doubtful_ns / sums.cpu_ns;
         // Scatter is nobody's fault and averages out, what is doubtful does not.

@@ -137,6 +137,21 @@ fn a_paced_target_keeps_its_rate_per_elapsed_time() {
     assert!(off_pct(estimated.alloc_count, 60e3) < 0.1, "{estimated:?}");
 }
 
+/// Traps take most of the time of a target that is never idle, and few windows cannot tell what one takes: calibration stands, with its interval.
+#[test]
+fn few_windows_of_a_busy_target_stay_with_calibration() {
+    for (alloc_ns, free_ns, most_off_pct) in [(500.0, 500.0, 5.0), (620.0, 410.0, 12.0)] {
+        let target = Busy { call_ns: 850.0, scatter: 0.1, alloc_ns, free_ns };
+        let off = (0..100u64).map(|seed| {
+            let windows = target.windows(3, seed * 7919 + 13);
+            let estimated = estimate(&windows, target.run(&windows), 0.2).unwrap();
+            estimated.alloc_count.value / target.calls() - 1.0
+        });
+        let off_pct = 100.0 * (off.sum::<f64>() / 100.0).abs();
+        assert!(off_pct < most_off_pct, "{off_pct} % with traps of {alloc_ns} and {free_ns} ns");
+    }
+}
+
 /// 100 calls each 100 ms of 3 us each, traps that cost three times what calibration says, and few windows at random times: the mean of
 /// many estimates is the truth, whichever total is taken each time.
 #[test]

@@ -128,7 +128,7 @@ fn a_taken_port_is_told() {
 }
 
 /// A self-signed certificate for localhost, or false where there is no openssl.
-fn certificate(folder: &Path) -> bool {
+pub fn certificate(folder: &Path) -> bool {
     let output = Command::new("openssl")
         .args([
             "req",

@@ -9,6 +9,7 @@ mod client;
 mod data;
 mod limits;
 mod metrics;
+mod outward;
 mod profiles;
 mod push;
 mod server;
