@@ -1,4 +1,4 @@
-//! Stored way sweeps by the command line: listed, shown, drawn, exported and deleted. Their points are made here, so that the curves
+//! Stored way sweeps by the command line: listed, shown, compared, drawn, exported and deleted. Their points are made here, so that the curves
 //! are known: a loop that fits into five of eight ways.
 
 use std::fs;
@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::Value;
 use waytrace_model::cache::{CacheId, WayMask};
 use waytrace_model::cache_report::Interface;
+use waytrace_model::run::{Host, RunHeader, TargetInfo};
 use waytrace_model::sweep::{
     CacheMonitor, EndReason, MissSource, Settled, SweepEnd, SweepHeader, SweepPlan, SweepPoint, SweepTarget,
     SweptCache, ThreadCounts,
@@ -15,6 +16,7 @@ use crate::golden::breaches;
 use crate::harness::waytrace::{Finished, Store};
 
 const CONTRACT: &str = include_str!("../golden/show-json-sweep.contract");
+const DIFF_CONTRACT: &str = include_str!("../golden/diff-json-sweeps.contract");
 const WAYS: u32 = 8;
 
 fn header(name: &str) -> SweepHeader {
@@ -49,9 +51,12 @@ fn header(name: &str) -> SweepHeader {
     }
 }
 
-/// 1000 instructions with 100 references; of these 90 miss with fewer than five ways, else 10, and each costs 10 cycles.
-fn point(sweep: u32, ways: u32, reference: bool) -> SweepPoint {
-    let misses = if ways < 5 { 90 } else { 10 };
+/// Ways the loop fits into.
+const FITS: u32 = 5;
+
+/// 10⁵ instructions with 10⁴ references; of these 90 % miss with fewer ways than `fits`, else 10 %, and each costs 10 cycles.
+fn point(sweep: u32, ways: u32, reference: bool, fits: u32) -> SweepPoint {
+    let misses = if ways < fits { 9_000 } else { 1_000 };
     let position = u64::from(sweep * (WAYS + 1) + if reference { 0 } else { ways });
     SweepPoint {
         sweep,
@@ -66,9 +71,9 @@ fn point(sweep: u32, ways: u32, reference: bool) -> SweepPoint {
         threads: vec![ThreadCounts {
             tid: 7,
             cpu: None,
-            instructions: Some(1000),
-            cycles: Some(500 + 10 * misses),
-            llc_references: Some(100),
+            instructions: Some(100_000),
+            cycles: Some(50_000 + 10 * misses),
+            llc_references: Some(10_000),
             llc_misses: Some(misses),
             enabled_ns: 100,
             running_ns: 100,
@@ -87,12 +92,18 @@ fn point(sweep: u32, ways: u32, reference: bool) -> SweepPoint {
 /// A store with a whole sweep `looper-sweep-1`.
 fn swept() -> Store {
     let store = Store::new();
+    sweep_into(&store, &header(""), FITS);
+    store
+}
+
+/// Adds a whole sweep.
+fn sweep_into(store: &Store, header: &SweepHeader, fits: u32) {
     let database = waytrace_store::Store::open(Some(&store.path())).unwrap();
-    let id = database.begin_sweep(&header("")).unwrap();
+    let id = database.begin_sweep(header).unwrap();
     for sweep in 0..3 {
-        database.add_sweep_point(id, &point(sweep, WAYS, true)).unwrap();
+        database.add_sweep_point(id, &point(sweep, WAYS, true, fits)).unwrap();
         for ways in 1..=WAYS {
-            database.add_sweep_point(id, &point(sweep, ways, false)).unwrap();
+            database.add_sweep_point(id, &point(sweep, ways, false, fits)).unwrap();
         }
     }
     let end = SweepEnd {
@@ -104,7 +115,21 @@ fn swept() -> Store {
         elapsed_ns: 5_400_000_000,
     };
     database.end_sweep(id, &end).unwrap();
-    store
+}
+
+/// A run that was just begun.
+fn run_header(name: &str) -> RunHeader {
+    RunHeader {
+        name: name.to_owned(),
+        started_at_unix_ns: 1_600_000_000_000_000_000,
+        started_at_ns: 0,
+        interval_ns: 1_000_000_000,
+        command: "waytrace profile".to_owned(),
+        host: Host::default(),
+        target: TargetInfo::default(),
+        budget_pct: None,
+        phases: None,
+    }
 }
 
 fn succeeded(finished: &Finished) -> &Finished {
@@ -177,6 +202,69 @@ fn datamimes_files_are_written_with_what_they_cannot_hold() {
     assert!(read("looper-sweep-1_ipc_7").ends_with(&format!("{ipc} {ipc} {ipc}\n")));
     assert_eq!(read("target_configs.yml"), "tsc_freq_mhz: 1000\n");
     assert_eq!(read("looper-sweep-1_counters_7.csv").lines().count(), 28);
+}
+
+#[test]
+fn two_sweeps_are_compared_share_by_share() {
+    let store = swept();
+    sweep_into(&store, &header("wider"), FITS + 2);
+    let shown = store.run(&["diff", "looper-sweep-1", "wider"]);
+    for needle in [
+        "A  looper-sweep-1, 2023-11-14T22:13:20.000Z, looper [7], L3 with 8 ways of 1.00MiB",
+        "note: simulated",
+        "MISS RATIO: beyond chance with 2 of 8 shares",
+        "IPC: beyond chance with 2 of 8 shares",
+        "+2 w",
+    ] {
+        assert!(succeeded(&shown).stdout.contains(needle), "{needle}: {}", shown.stdout);
+    }
+    let row: Vec<&str> = shown
+        .stdout
+        .lines()
+        .find(|line| line.trim_start().starts_with("6 "))
+        .unwrap()
+        .split_whitespace()
+        .collect();
+    assert_eq!(row[..5], ["6", "6.00MiB", "0.100", "0.900", "+0.800"], "{}", shown.stdout);
+    assert_eq!(row[row.len() - 2..], ["higher", "+800.0%"], "{}", shown.stdout);
+    let json = store.run(&["diff", "looper-sweep-1", "last", "--json"]);
+    let document = succeeded(&json).json();
+    assert_eq!(breaches(DIFF_CONTRACT, &document, true), Vec::<String>::new());
+    assert_eq!(document["working_set"]["difference_bytes"], 2 << 20);
+    assert_eq!(
+        (&document["shares"][5]["ipc"]["verdict"], &document["knee"]["verdict"]),
+        (&"down".into(), &"up".into())
+    );
+    assert_eq!(document["shares"][0]["miss_ratio"]["verdict"], "within-interval");
+}
+
+#[test]
+fn what_cannot_be_compared_is_refused_with_its_reason() {
+    let store = swept();
+    let mut real = header("real");
+    real.simulated = false;
+    sweep_into(&store, &real, FITS);
+    let refused = store.run(&["diff", "looper-sweep-1", "real"]);
+    assert!(refused.code == 2 && refused.stderr.contains("one is of a simulated host"), "{refused:#?}");
+    let database = waytrace_store::Store::open(Some(&store.path())).unwrap();
+    database.begin_run(&run_header("profiled"), &[]).unwrap();
+    for args in [["diff", "profiled", "real"], ["diff", "real", "profiled"]] {
+        let mixed = store.run(&args);
+        let reason = "`profiled` is a run and `real` a way sweep";
+        assert!(mixed.code == 2 && mixed.stderr.contains(reason), "{mixed:#?}");
+    }
+    let out = store.folder().join("out");
+    let to_out = ["-o", out.to_str().unwrap()];
+    for (args, needle) in [
+        (&["export", "real", "--format", "csv"][..], "`real` is a way sweep, and this takes a run"),
+        (&["prune", "--run", "real"], "prune --sweep"),
+        (&["export", "profiled", "--format", "datamime", to_out[0], to_out[1]], "`profiled` is a run"),
+        (&["prune", "--sweep", "profiled"], "prune --run"),
+    ] {
+        let refused = store.run(args);
+        let lines = refused.stderr.lines().count();
+        assert!(refused.code == 2 && lines == 1 && refused.stderr.contains(needle), "{refused:#?}");
+    }
 }
 
 #[test]

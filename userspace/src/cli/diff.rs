@@ -1,6 +1,7 @@
-//! `waytrace diff`: two runs side by side, or two ranges of a target's history, as rates.
+//! `waytrace diff`: two runs side by side, or two ranges of a target's history, as rates; or two way sweeps, as curves.
 
 mod accesses;
+mod sweeps;
 
 use std::process::ExitCode;
 
@@ -10,11 +11,11 @@ use waytrace_model::counter::Unit;
 use waytrace_model::stack::Frame;
 use waytrace_model::units::parse_duration_ns;
 use waytrace_model::units::{format_bytes, format_count, format_ns};
-use waytrace_store::Store;
+use waytrace_store::{Recorded, Store};
 
 use super::output::{plain, print, print_json, width};
 use super::table::{Table, left, right};
-use super::{Outcome, StoreArgs, history};
+use super::{Outcome, StoreArgs, curves, history};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -25,12 +26,14 @@ whose interval is not known, `same` less than 1 %, (scaled) an event that counte
 Examples:
   waytrace diff last~1 last          the newest run against the one before
   waytrace diff before after --json  every number
+  waytrace diff redis-sweep-1 redis-sweep-2
+                                     two way sweeps: misses, IPC and working set, share by share of the cache
   waytrace diff redis --since 1h --against 1d
                                      the target's last hour against the same hour a day before
 
 Of a target's history the interval is that of its own fluctuation: the means of ten stretches of each range.")]
 pub struct Args {
-    /// The base: an id, a name, `last`; with --since the target.
+    /// The base: an id, a name, `last`; of way sweeps a name or `last`; with --since the target.
     #[arg(value_name = "A")]
     a: String,
     /// What is compared to it; not with --since.
@@ -62,14 +65,30 @@ pub fn run(args: &Args) -> Outcome {
         return Ok(ExitCode::SUCCESS);
     }
     let store = Store::open_existing(args.store.db.as_deref())?;
-    let (a, b) = (store.find(&args.a)?, store.find(args.b.as_deref().unwrap_or_default())?);
-    let diff = compare(&store.report(a)?, &store.report(b)?);
-    if args.json {
-        print_json(&diff)?;
-    } else {
-        print(&render(&diff, args.sites, width()))?;
+    let b = args.b.as_deref().unwrap_or_default();
+    match (store.find_recorded(&args.a)?, store.find_recorded(b)?) {
+        (Recorded::Run(a), Recorded::Run(b)) => {
+            let diff = compare(&store.report(a)?, &store.report(b)?);
+            if args.json {
+                print_json(&diff)?;
+            } else {
+                print(&render(&diff, args.sites, width()))?;
+            }
+        }
+        (Recorded::Sweep(in_a), Recorded::Sweep(in_b)) => {
+            let (in_a, in_b) = (curves::report(&store, in_a)?, curves::report(&store, in_b)?);
+            sweeps::diff(&in_a, &in_b, args.json)?;
+        }
+        (Recorded::Run(_), Recorded::Sweep(_)) => bail!(mixed(&args.a, b)),
+        (Recorded::Sweep(_), Recorded::Run(_)) => bail!(mixed(b, &args.a)),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn mixed(run: &str, sweep: &str) -> String {
+    format!(
+        "`{run}` is a run and `{sweep}` a way sweep, and two of a kind can be compared; `waytrace list` tells what there is"
+    )
 }
 
 fn render(diff: &RunDiff, sites_max: usize, width: usize) -> String {

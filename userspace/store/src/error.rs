@@ -139,13 +139,15 @@ pub enum StoreError {
         /// Its id.
         run: i64,
     },
-    /// A run of this name exists.
+    /// A run or a sweep of this name exists: they share their names.
     #[error(
-        "{path} already has a run named `{name}`; choose another name, or `waytrace prune --run {name}` first"
+        "{path} already has a {kind} named `{name}`: choose another name, or `waytrace prune --{kind} {name}` first"
     )]
     NameTaken {
         /// The database.
         path: PathBuf,
+        /// `run` or `sweep`.
+        kind: &'static str,
         /// The name.
         name: String,
     },
@@ -166,12 +168,12 @@ pub enum StoreError {
         candidates: String,
     },
     /// Several runs or measurements fit the selector.
-    #[error("`{selector}` fits several {what}s in {path}: {candidates}; write more of the name, or the id")]
+    #[error("`{selector}` fits several {what} in {path}: {candidates}; write more of the name, or the id")]
     Ambiguous {
         /// The database.
         path: PathBuf,
-        /// `run` or `measurement`.
-        what: &'static str,
+        /// `runs`, `measurements`, `runs and sweeps`.
+        what: String,
         /// What was asked for.
         selector: String,
         /// Those that fit.
@@ -195,14 +197,22 @@ pub enum StoreError {
         /// The series there are, as a sentence.
         candidates: String,
     },
-    /// A sweep or a run of this name exists.
+    /// What was asked for is a sweep, where a run is needed.
     #[error(
-        "{path} already has a sweep or a run named `{name}`: choose another --name, or `waytrace prune --sweep {name}` first"
+        "`{name}` is a way sweep, and this takes a run; of a sweep there are `waytrace show`, `report`, `diff`, \
+         `export --format datamime` and `prune --sweep`"
     )]
-    SweepTaken {
-        /// The database.
-        path: PathBuf,
-        /// The name.
+    IsSweep {
+        /// Its name.
+        name: String,
+    },
+    /// What was asked for is a run, where a sweep is needed.
+    #[error(
+        "`{name}` is a run, and this takes a way sweep of `waytrace cache sweep`; of a run there are `waytrace show`, \
+         `report`, `diff`, `export` with another --format and `prune --run`"
+    )]
+    IsRun {
+        /// Its name.
         name: String,
     },
     /// No sweep fits the selector.

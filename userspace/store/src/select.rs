@@ -14,7 +14,7 @@ impl Store {
     /// The run that `selector` means.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchRun`] and [`StoreError::Ambiguous`] list the candidates; or the failure of reading.
+    /// [`StoreError::NoSuchRun`] and [`StoreError::Ambiguous`] list the candidates; [`StoreError::IsSweep`]; or the failure of reading.
     pub fn find(&self, selector: &str) -> Result<RunId> {
         let selector = selector.trim();
         match fitting(&self.connection, "run", selector).on(&self.path)?.as_slice() {
@@ -34,14 +34,19 @@ impl Store {
     ) -> Result<StoreError> {
         Ok(StoreError::Ambiguous {
             path: self.path.clone(),
-            what: table,
+            what: format!("{table}s"),
             selector: selector.to_owned(),
             candidates: names_of(connection, table, several).on(&self.path)?,
         })
     }
 
-    /// The error for a selector that fits nothing, with the newest runs as candidates.
+    /// The error for a selector that fits no run: it may be a sweep's name; else with the newest runs as candidates.
     pub(crate) fn no_such_run(&self, selector: &str) -> StoreError {
+        match name_in(&self.connection, "sweep", selector).on(&self.path) {
+            Err(error) => return error,
+            Ok(Some(name)) => return StoreError::IsSweep { name },
+            Ok(None) => {}
+        }
         let candidates = match there_are(&self.connection, "run").on(&self.path) {
             Err(error) => return error,
             Ok(None) => "it holds no runs yet; `waytrace profile` records one".to_owned(),
@@ -78,7 +83,8 @@ impl Store {
                     several.iter().map(|one| self.name_of(*one)).collect::<rusqlite::Result<Vec<_>>>();
                 let (path, selector) = (self.path.clone(), selector.to_owned());
                 let candidates = names.on(&self.path)?.join(", ");
-                Err(StoreError::Ambiguous { path, what: "run or sweep", selector, candidates })
+                let what = "runs and sweeps".to_owned();
+                Err(StoreError::Ambiguous { path, what, selector, candidates })
             }
         }
     }
@@ -152,6 +158,21 @@ pub(crate) fn fitting(
     }
     let prefixed = all("WHERE substr(name, 1, length(?1)) = ?1 AND ?1 <> '' ORDER BY id DESC");
     ids(connection, &prefixed, [selector])
+}
+
+/// The one name of a table that a selector fits which is a name, or its beginning.
+pub(crate) fn name_in(
+    connection: &Connection,
+    table: &'static str,
+    selector: &str,
+) -> rusqlite::Result<Option<String>> {
+    match fitting(connection, table, selector)?.as_slice() {
+        [id] if is_valid_name(selector) => {
+            let sql = format!("SELECT name FROM {table} WHERE id = ?1");
+            connection.prepare_cached(&sql)?.query_row([id], |row| row.get(0)).map(Some)
+        }
+        _ => Ok(None),
+    }
 }
 
 /// `there are: …`, the newest first; `None` of an empty table.

@@ -9,6 +9,7 @@ mod accesses;
 mod change;
 pub mod history;
 mod sites;
+pub mod sweeps;
 
 use serde::{Deserialize, Serialize};
 use waytrace_model::allocation::Mode;

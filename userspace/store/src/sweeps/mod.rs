@@ -11,7 +11,7 @@ use waytrace_model::sweep::{SweepEnd, SweepHeader, SweepPoint};
 
 use crate::codec::to_json;
 use crate::error::{OnPath, Result, StoreError};
-use crate::select::{fitting, is_valid_name, there_are};
+use crate::select::{fitting, is_valid_name, name_in, there_are};
 use crate::series::SeriesId;
 use crate::store::Store;
 pub use list::SweepRow;
@@ -37,7 +37,7 @@ impl Store {
     /// Begins a sweep. An empty name becomes `<comm>-sweep-<n>` with the first free n.
     ///
     /// # Errors
-    /// [`StoreError::SweepTaken`] where a sweep or a run has the name, [`StoreError::BadName`], or the failure of writing.
+    /// [`StoreError::NameTaken`] where a sweep or a run has the name, [`StoreError::BadName`], or the failure of writing.
     pub fn begin_sweep(&self, header: &SweepHeader) -> Result<SeriesId> {
         let transaction =
             rusqlite::Transaction::new_unchecked(&self.connection, TransactionBehavior::Immediate)
@@ -50,8 +50,8 @@ impl Store {
         if !is_valid_name(&name) {
             return Err(StoreError::BadName { name });
         }
-        if crate::write::is_taken(&transaction, &name).on(&self.path)? {
-            return Err(StoreError::SweepTaken { path: self.path.clone(), name });
+        if let Some(kind) = crate::write::taken_by(&transaction, &name).on(&self.path)? {
+            return Err(StoreError::NameTaken { path: self.path.clone(), kind, name });
         }
         let id = write::header(&transaction, header, &name).on(&self.path)?;
         transaction.commit().on(&self.path)?;
@@ -78,7 +78,7 @@ impl Store {
     /// The sweep that `selector` means, as [`Store::find`] has it of runs.
     ///
     /// # Errors
-    /// [`StoreError::NoSuchSweep`] and [`StoreError::Ambiguous`] list the candidates; or the failure of reading.
+    /// [`StoreError::NoSuchSweep`] and [`StoreError::Ambiguous`] list the candidates; [`StoreError::IsRun`]; or the failure of reading.
     pub fn sweep(&self, selector: &str) -> Result<StoredSweep> {
         let snapshot = self.snapshot()?;
         let selector = selector.trim();
@@ -124,6 +124,11 @@ impl Store {
     }
 
     fn no_such_sweep(&self, connection: &Connection, selector: &str) -> StoreError {
+        match name_in(connection, "run", selector).on(&self.path) {
+            Err(error) => return error,
+            Ok(Some(name)) => return StoreError::IsRun { name },
+            Ok(None) => {}
+        }
         match there_are(connection, TABLE).on(&self.path) {
             Err(error) => error,
             Ok(names) => StoreError::NoSuchSweep {

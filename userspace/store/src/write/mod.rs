@@ -161,16 +161,22 @@ fn checked_name(connection: &Connection, path: &Path, name: &str) -> Result<Stri
     if !is_valid_name(name) {
         return Err(StoreError::BadName { name: name.to_owned() });
     }
-    if is_taken(connection, name).on(path)? {
-        return Err(StoreError::NameTaken { path: path.to_owned(), name: name.to_owned() });
+    if let Some(kind) = taken_by(connection, name).on(path)? {
+        return Err(StoreError::NameTaken { path: path.to_owned(), kind, name: name.to_owned() });
     }
     Ok(name.to_owned())
 }
 
-/// Whether a run or a sweep has this name: `show` takes either.
-pub(crate) fn is_taken(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
-    let sql = "SELECT 1 FROM run WHERE name = ?1 UNION ALL SELECT 1 FROM sweep WHERE name = ?1";
-    connection.prepare_cached(sql)?.exists([name])
+/// Whether a run or a sweep has this name, and which: `show` takes either.
+pub(crate) fn taken_by(connection: &Connection, name: &str) -> rusqlite::Result<Option<&'static str>> {
+    for (kind, sql) in
+        [("run", "SELECT 1 FROM run WHERE name = ?1"), ("sweep", "SELECT 1 FROM sweep WHERE name = ?1")]
+    {
+        if connection.prepare_cached(sql)?.exists([name])? {
+            return Ok(Some(kind));
+        }
+    }
+    Ok(None)
 }
 
 /// `<comm>-<n>`, n one above the highest there is. A comm is any bytes its process likes; a name is plain.

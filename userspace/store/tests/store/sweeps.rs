@@ -144,16 +144,33 @@ fn names_are_made_and_are_not_those_of_runs() {
     store.begin_sweep(&header("")).unwrap();
     store.begin_sweep(&header("")).unwrap();
     assert_eq!(store.sweep("last").unwrap().header.name, "redis-sweep-2");
-    for name in ["taken", "redis-sweep-1"] {
+    for (name, mend) in [("taken", "prune --run taken"), ("redis-sweep-1", "prune --sweep redis-sweep-1")] {
         let error = store.begin_sweep(&header(name)).unwrap_err();
-        assert!(matches!(error, StoreError::SweepTaken { .. }), "{error}");
+        assert!(matches!(error, StoreError::NameTaken { .. }) && error.to_string().contains(mend), "{error}");
     }
     assert!(matches!(store.begin_sweep(&header("7")), Err(StoreError::BadName { .. })));
     let error = store.begin_run(&fixture::header("redis-sweep-1"), &[]).unwrap_err();
-    assert!(matches!(error, StoreError::NameTaken { .. }), "{error}");
+    assert!(error.to_string().contains("a sweep named `redis-sweep-1`"), "{error}");
     let missing = store.sweep("nothing").unwrap_err().to_string();
     assert!(missing.contains("redis-sweep-2 (id 2), redis-sweep-1 (id 1)"), "{missing}");
     assert!(matches!(store.sweep("redis"), Err(StoreError::Ambiguous { .. })));
+}
+
+#[test]
+fn a_run_taken_for_a_sweep_is_told_so_and_the_reverse() {
+    let place = Place::new();
+    let store = place.open();
+    record(&store, &fixture::exact("profiled", 2));
+    store.begin_sweep(&header("swept")).unwrap();
+    for (error, needle) in [
+        (store.find("swept").unwrap_err(), "`swept` is a way sweep, and this takes a run"),
+        (store.find("swe").unwrap_err(), "prune --sweep"),
+        (store.sweep("profiled").unwrap_err(), "`profiled` is a run, and this takes a way sweep"),
+        (store.sweep("2").unwrap_err(), "no sweep `2`"),
+        (store.find("2").unwrap_err(), "no run `2`"),
+    ] {
+        assert!(error.to_string().contains(needle), "{needle}: {error}");
+    }
 }
 
 #[test]
@@ -176,6 +193,7 @@ fn a_selector_finds_runs_and_sweeps_alike() {
     }
     store.begin_sweep(&header("run-b")).unwrap();
     let several = store.find_recorded("run").unwrap_err().to_string();
+    assert!(several.contains("fits several runs and sweeps in"), "{several}");
     assert!(several.contains("run-a (id 1)") && several.contains("sweep run-b (id 2)"), "{several}");
     assert_eq!(store.find_recorded("run-a").unwrap(), Recorded::Run(run), "a whole name before beginnings");
     for selector in ["zzz", "", "last~9"] {
