@@ -17,11 +17,13 @@ struct Known {
     /// Least limit and its unit.
     limit: Option<(u32, &'static str)>,
     rmids: Option<u32>,
+    /// The last two by registers.
+    by_msr: (Option<(u32, &'static str)>, Option<u32>),
 }
 
 const PERCENT: Option<(u32, &str)> = Some((10, "percent"));
 
-const KNOWN: [Known; 12] = [
+const KNOWN: [Known; 16] = [
     known("eleven", (11, 16, 16, 1), None),
     known("twelve", (12, 16, 8, 1), PERCENT),
     known("sixteen", (16, 4, 4, 1), PERCENT),
@@ -30,14 +32,18 @@ const KNOWN: [Known; 12] = [
     known("cdp", (12, 8, 8, 1), PERCENT),
     Known { sparse: true, ..known("sparse", (12, 16, 8, 1), PERCENT) },
     Known { caches: 2, sparse: true, ..known("amd", (16, 16, 16, 1), Some((1, "eighth-gb-per-second"))) },
-    Known { rmids: None, ..known("no-monitoring", (12, 16, 8, 1), PERCENT) },
+    Known { rmids: None, by_msr: (PERCENT, None), ..known("no-monitoring", (12, 16, 8, 1), PERCENT) },
     known("min-two", (20, 4, 4, 2), None),
     known("broken", (12, 16, 8, 1), PERCENT),
     known("narrow", (12, 16, 8, 1), PERCENT),
+    Known { caches: 2, sparse: true, ..known("abmc", (16, 16, 16, 1), Some((1, "eighth-gb-per-second"))) },
+    Known { by_msr: (PERCENT, Some(64)), ..known("mbps", (12, 16, 8, 1), Some((0, "mib-per-second"))) },
+    known("nonlinear", (12, 16, 16, 1), None),
+    Known { caches: 2, by_msr: (PERCENT, None), ..known("divided", (11, 16, 8, 1), PERCENT) },
 ];
 
 const fn known(host: &'static str, l3: (u32, u32, u32, u32), limit: Option<(u32, &'static str)>) -> Known {
-    Known { host, l3, caches: 1, sparse: false, limit, rmids: Some(64) }
+    Known { host, l3, caches: 1, sparse: false, limit, rmids: Some(64), by_msr: (limit, Some(64)) }
 }
 
 /// The host, and the arguments of an interface. For registers resctrl is unmounted, with which CDP ends.
@@ -79,9 +85,11 @@ fn capabilities_are_those_the_hosts_have() {
             }
             assert_eq!(all["max_classes"], most, "{what}");
             let limit = all["bandwidth"].get(0).map(|limit| (limit["min"].clone(), limit["unit"].clone()));
-            assert_eq!(limit, known.limit.map(|(min, unit)| (json!(min), json!(unit))), "{what}");
-            let rmids = all["monitoring"].get("max_rmids").cloned();
-            assert_eq!(rmids, known.rmids.map(Value::from), "{what}");
+            let (expected, rmids) =
+                if interface == "msr" { known.by_msr } else { (known.limit, known.rmids) };
+            assert_eq!(limit, expected.map(|(min, unit)| (json!(min), json!(unit))), "{what}");
+            let told = all["monitoring"].get("max_rmids").cloned();
+            assert_eq!(told, rmids.map(Value::from), "{what}");
         }
     }
 }
@@ -134,6 +142,81 @@ fn limits_of_each_unit_land_in_the_registers() {
             assert_eq!(host.mounted.host().machine.control.mba[0][1], held, "{name} by {interface}");
         }
     }
+}
+
+#[test]
+fn a_limit_in_mib_is_told_set_and_held() {
+    let host = or_skip!(Simulated::named("mbps"));
+    let before = host.state();
+    let shown = host.cache(&["show"]);
+    for needle in ["MB: MiB/s, held by the kernel; 8 classes", "no limit"] {
+        assert!(shown.stdout.contains(needle), "{needle}: {shown:#?}");
+    }
+    let percent = host.cache(&["set", "--mb", "50%", "--pid", "2000"]);
+    assert!(
+        percent.code == 2 && percent.stderr.contains("this machine takes MiB/s, as 2000"),
+        "{percent:#?}"
+    );
+    assert_eq!(host.state(), before);
+    // Alone it moves 505 MiB a second.
+    let set = host.cache(&["set", "--mb", "300", "--pid", "2000"]);
+    assert_eq!(set.code, 0, "{set:#?}");
+    host.mounted.step(10_000_000_000);
+    let rmid = host.mounted.host().machine.tasks[&2000].rmid;
+    let moved = || host.mounted.host().machine.traffic_bytes(0, rmid);
+    let first = moved();
+    host.mounted.step(1_000_000_000);
+    let mib = (moved() - first) >> 20;
+    assert!((220..=300).contains(&mib), "{mib} MiB a second");
+    let table = host.cache(&["show"]).stdout;
+    assert!(
+        table.lines().any(|line| line.starts_with("waytrace-pid-2000") && line.contains("300 MiB/s")),
+        "{table}"
+    );
+    let reset = host.cache(&["reset"]);
+    assert_eq!(reset.code, 0, "{reset:#?}");
+    assert_eq!(host.state(), before);
+}
+
+#[test]
+fn a_scale_of_delays_nobody_knows_is_refused_with_its_reason() {
+    for interface in ["resctrl", "msr"] {
+        let host = or_skip!(Simulated::named("nonlinear"));
+        host.mounted.host().set_mounted(interface == "resctrl");
+        let before = host.state();
+        let args = ["set", "--mb", "50%", "--interface", interface];
+        let whom: &[&str] = if interface == "msr" { &["--cpus", "1"] } else { &["--pid", "2000"] };
+        let refused = host.cache(&[&args[..], whom].concat());
+        assert_eq!((refused.code, refused.complaints().len()), (2, 1), "{refused:#?}");
+        assert!(refused.stderr.contains("not linear (CPUID 0x10.3)"), "{refused:#?}");
+        assert_eq!(host.state(), before, "{interface}");
+    }
+    let none = or_skip!(Simulated::named("eleven"));
+    let refused = none.cache(&["set", "--mb", "50%", "--pid", "2000"]);
+    assert!(refused.code == 2 && refused.stderr.contains("no mba in /proc/cpuinfo"), "{refused:#?}");
+}
+
+#[test]
+fn of_a_divided_cache_a_way_is_a_part_in_each_node() {
+    for interface in ["resctrl", "msr"] {
+        let host = or_skip!(Simulated::named("divided"));
+        host.mounted.host().set_mounted(interface == "resctrl");
+        let shown = host.cache(&["show", "--interface", interface]);
+        assert!(shown.stdout.contains("11 ways of 1.00MiB"), "{shown:#?}");
+        assert!(shown.stdout.contains("cache 1: 22.0MiB, divided into 2 nodes"), "{shown:#?}");
+        let args = ["set", "--l3", "3MiB", "--cpus", "0", "--interface", interface];
+        let set = host.cache(&args);
+        assert_eq!(set.code, 0, "{set:#?}");
+        assert_eq!(host.mounted.host().machine.control.l3[0][1], 0b111, "{interface}");
+    }
+    // The kernel adds the parts up, registers do not.
+    let host = or_skip!(Simulated::named("divided"));
+    let count = ["watch", "--count", "1", "--interval", "10ms"];
+    assert_eq!(host.cache(&count).code, 0);
+    host.mounted.host().set_mounted(false);
+    let refused = host.cache(&[&count[..], &["--interface", "msr", "--cpus", "0"]].concat());
+    assert_eq!((refused.code, refused.complaints().len()), (2, 1), "{refused:#?}");
+    assert!(refused.stderr.contains("sub-NUMA clustering"), "{refused:#?}");
 }
 
 #[test]

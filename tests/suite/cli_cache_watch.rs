@@ -149,6 +149,48 @@ fn what_the_hardware_does_not_tell_is_not_zero() {
 }
 
 #[test]
+fn counters_that_are_assigned_go_to_who_is_watched_while_there_are_any() {
+    for (on_mkdir, left) in [("1", true), ("0", true), ("1", false)] {
+        let host = or_skip!(Simulated::named("abmc"));
+        host.write("info/L3_MON/mbm_assign_on_mkdir", &format!("{on_mkdir}\n"));
+        // Six of each cache; the default class has two.
+        if !left {
+            host.mkdir("a");
+            host.mkdir("b");
+        }
+        let shown = host.cache(&["show"]).stdout;
+        let free = if left { 4 } else { 0 };
+        let needle =
+            format!("bandwidth counters for groups: 6 on cache 0, {free} free; 6 on cache 1, {free} free");
+        assert!(shown.contains(&needle), "{needle}: {shown}");
+        let before = host.state();
+        let running = start(&host, &["--pid", "2000"]);
+        wait_until("a monitor", || is_watched(&host, STREAM));
+        sleep(PAUSE);
+        let rmid = host.mounted.host().machine.tasks[&STREAM].rmid;
+        let traffic = || host.mounted.host().machine.traffic_bytes(0, rmid);
+        let already = traffic();
+        let_pass(&host, 2);
+        let moved = traffic() - already;
+        running.interrupt();
+        let finished = running.finish();
+        assert_eq!((finished.code, finished.stderr.as_str()), (0, ""), "{finished:#?}");
+        let samples = samples(&finished);
+        let last = &samples.last().unwrap()["rows"][0]["caches"][0];
+        assert!(last["llc_occupancy_bytes"].as_u64().is_some_and(|held| held > 1 << 20), "{last}");
+        if left {
+            assert!(sum(&samples, "mbm_total_bytes").abs_diff(moved) <= 64, "{samples:#?} but {moved}");
+        } else {
+            let reasons: Vec<&Value> =
+                last["missing"].as_array().unwrap().iter().map(|one| &one["reason"]).collect();
+            assert_eq!(reasons, ["unassigned", "unassigned"], "{last}");
+            assert_eq!(last["mbm_total_bytes"], Value::Null);
+        }
+        assert_eq!(host.state(), before);
+    }
+}
+
+#[test]
 fn all_there_is_is_watched_without_a_target() {
     let host = or_skip!(Simulated::named("two-sockets"));
     host.mkdir("web");

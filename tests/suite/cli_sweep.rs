@@ -228,6 +228,19 @@ fn what_cannot_begin_is_refused_in_one_line() {
 }
 
 #[test]
+fn a_divided_cache_is_not_swept() {
+    for interface in ["resctrl", "msr"] {
+        let (host, store) = (or_skip!(Simulated::named("divided")), Store::new());
+        host.mounted.host().set_mounted(interface == "resctrl");
+        let before = host.state();
+        let refused = host.cache(&arguments(store.path().to_str().unwrap(), &["--interface", interface]));
+        assert_eq!((refused.code, refused.complaints().len()), (2, 1), "{refused:#?}");
+        assert!(refused.stderr.contains("divided into 2 NUMA nodes"), "{refused:#?}");
+        assert_eq!(host.state(), before, "{interface}");
+    }
+}
+
+#[test]
 fn without_cache_allocation_the_reason_is_told() {
     let bare = tempfile::tempdir().unwrap();
     std::fs::create_dir(bare.path().join("proc")).unwrap();

@@ -166,9 +166,9 @@ fn allocation(spec: &HostSpec, subleaf: u32) -> Registers {
         }
         1 => masks(spec.l3_cat),
         2 => masks(spec.l2.map(|l2| l2.cat)),
-        3 if has_mba => {
-            spec.mba.map_or([0; 4], |mba| [mba.max - mba.min - 1, 0, 1 << 2, low(mba.closids) - 1])
-        }
+        3 if has_mba => spec.mba.map_or([0; 4], |mba| {
+            [mba.max - mba.min - 1, 0, u32::from(mba.linear) << 2, low(mba.closids) - 1]
+        }),
         _ => [0; 4],
     }
 }

@@ -54,7 +54,7 @@ impl Host {
             self.machine.step(part);
             left -= part;
             if part == to_second && self.resctrl.is_mounted() {
-                self.resctrl.each_second(&self.machine);
+                self.resctrl.each_second(&mut self.machine);
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::spec::{
 };
 
 /// Names of all hosts.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 17] = [
     "eleven",
     "twelve",
     "sixteen",
@@ -18,6 +18,10 @@ pub const NAMES: [&str; 13] = [
     "min-two",
     "broken",
     "narrow",
+    "abmc",
+    "mbps",
+    "nonlinear",
+    "divided",
     "unmounted",
 ];
 
@@ -36,6 +40,10 @@ pub fn named(name: &str) -> Option<HostSpec> {
         "min-two" => min_two(),
         "broken" => broken(),
         "narrow" => narrow(),
+        "abmc" => abmc(),
+        "mbps" => HostSpec { name: "mbps", mba_mbps: true, ..twelve() },
+        "nonlinear" => nonlinear(),
+        "divided" => divided(),
         "unmounted" => HostSpec { name: "unmounted", mounted: false, ..twelve() },
         _ => return None,
     })
@@ -60,16 +68,19 @@ pub fn twelve() -> HostSpec {
             cdp_capable: true,
         }),
         l2: None,
-        mba: Some(MbaSpec { closids: 8, min: 10, granularity: 10, max: 100 }),
+        mba: Some(MbaSpec { closids: 8, min: 10, granularity: 10, max: 100, linear: true }),
         monitoring: Some(MonitorSpec {
             rmids: 64,
             upscale_bytes: 65_536,
             counter_width: 24,
             events: MonitorEvent::ALL.to_vec(),
             broken: Vec::new(),
+            assignable: None,
         }),
         mounted: true,
         cdp: false,
+        mba_mbps: false,
+        nodes_per_cache: 1,
         padded_masks: false,
         timing: Timing { hz: 2_000_000_000, width: 2, hit: 40, memory: 200 },
     }
@@ -123,7 +134,7 @@ pub fn amd() -> HostSpec {
         name: "amd",
         vendor: Vendor::Amd,
         caches_per_socket: 2,
-        mba: Some(MbaSpec { closids: 16, min: 1, granularity: 1, max: 2048 }),
+        mba: Some(MbaSpec { closids: 16, min: 1, granularity: 1, max: 2048, linear: false }),
         ..with_ways(16, 16, true)
     };
     if let Some(cat) = &mut spec.l3_cat {
@@ -169,6 +180,29 @@ pub fn narrow() -> HostSpec {
         monitoring.upscale_bytes = 64;
     }
     spec
+}
+
+/// AMD's, with six bandwidth counters in each cache: enough for three groups.
+pub fn abmc() -> HostSpec {
+    let mut spec = HostSpec { name: "abmc", ..amd() };
+    if let Some(monitoring) = &mut spec.monitoring {
+        monitoring.assignable = Some(6);
+    }
+    spec
+}
+
+/// Bandwidth delays on a scale that is not linear and that the CPU does not tell.
+pub fn nonlinear() -> HostSpec {
+    let mut spec = HostSpec { name: "nonlinear", ..twelve() };
+    if let Some(mba) = &mut spec.mba {
+        mba.linear = false;
+    }
+    spec
+}
+
+/// Two sockets whose caches are divided into two nodes each (SNC-2). What a node alone holds and moves is not modelled.
+pub fn divided() -> HostSpec {
+    HostSpec { name: "divided", nodes_per_cache: 2, ..two_sockets() }
 }
 
 fn with_ways(ways: usize, closids: usize, cdp_capable: bool) -> HostSpec {

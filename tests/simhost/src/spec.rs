@@ -83,6 +83,8 @@ pub struct MbaSpec {
     pub granularity: u32,
     /// Value of a class without limit.
     pub max: u32,
+    /// Percentages are linear in the register's delay. Others neither the kernel nor anybody else can use.
+    pub linear: bool,
 }
 
 /// Something counted by RMID, by its number in `IA32_QM_EVTSEL`.
@@ -134,6 +136,8 @@ pub struct MonitorSpec {
     pub events: Vec<MonitorEvent>,
     /// Which of these do not work, and how.
     pub broken: Vec<(MonitorEvent, Broken)>,
+    /// Bandwidth counters of each cache where groups get them assigned (AMD's ABMC); none: every RMID has its own.
+    pub assignable: Option<usize>,
 }
 
 /// Cycles that instructions and accesses take: an in-order core, which waits for each access.
@@ -158,7 +162,7 @@ pub struct HostSpec {
     pub name: &'static str,
     /// Vendor.
     pub vendor: Vendor,
-    /// Packages, each a NUMA node.
+    /// Packages, each a NUMA node unless their caches are divided.
     pub sockets: usize,
     /// Cores of each.
     pub cores_per_socket: usize,
@@ -180,6 +184,10 @@ pub struct HostSpec {
     pub mounted: bool,
     /// Mounted with `cdp`.
     pub cdp: bool,
+    /// Mounted with `mba_MBps`.
+    pub mba_mbps: bool,
+    /// NUMA nodes each last-level cache is divided into (Intel's SNC): 1, or those each of which has its part of every way.
+    pub nodes_per_cache: usize,
     /// Masks are padded with zeros to the width of `cbm_mask`, as Linux did before 6.13.
     pub padded_masks: bool,
     /// Speeds.
@@ -215,6 +223,16 @@ impl HostSpec {
     /// Last-level cache of a CPU: its id in sysfs, and the domain in resctrl.
     pub fn domain_of(&self, cpu: usize) -> usize {
         self.core_of(cpu) * self.domains() / self.cores().max(1)
+    }
+
+    /// NUMA nodes: packages, or the parts their caches are divided into.
+    pub fn nodes(&self) -> usize {
+        if self.nodes_per_cache > 1 { self.domains() * self.nodes_per_cache } else { self.sockets }
+    }
+
+    /// NUMA node of a CPU.
+    pub fn node_of(&self, cpu: usize) -> usize {
+        self.core_of(cpu) * self.nodes() / self.cores().max(1)
     }
 
     /// CPUs of a last-level cache.

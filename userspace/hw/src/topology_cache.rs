@@ -22,6 +22,8 @@ pub struct Cache {
     pub line_bytes: Option<u32>,
     /// Logical CPUs that share it, ascending.
     pub cpus: Vec<u32>,
+    /// NUMA nodes whose CPUs are a part of these: 1, unless the cache is divided into nodes.
+    pub nodes: u32,
 }
 
 /// Caches of the CPUs online, by level and number. Without those of code alone.
@@ -30,10 +32,11 @@ pub struct Cache {
 /// The CPUs online cannot be read; what a cache does not tell is `None`.
 pub fn caches(root: &Root) -> Result<Vec<Cache>, Error> {
     let mut found: Vec<Cache> = Vec::new();
+    let nodes = nodes(root);
     for cpu in cpus_online(root)? {
         let dir = format!("sys/devices/system/cpu/cpu{cpu}/cache");
         for index in root.names(&dir).iter().filter(|name| name.starts_with("index")) {
-            let Some(cache) = read(root, &format!("{dir}/{index}"), cpu) else { continue };
+            let Some(cache) = read(root, &format!("{dir}/{index}"), cpu, &nodes) else { continue };
             if !found.iter().any(|known| (known.level, known.id) == (cache.level, cache.id)) {
                 found.push(cache);
             }
@@ -43,7 +46,25 @@ pub fn caches(root: &Root) -> Result<Vec<Cache>, Error> {
     Ok(found)
 }
 
-fn read(root: &Root, dir: &str, cpu: u32) -> Option<Cache> {
+/// CPUs of the NUMA nodes that have any.
+fn nodes(root: &Root) -> Vec<Vec<u32>> {
+    const DIR: &str = "sys/devices/system/node";
+    let names = root.names(DIR);
+    let is_node = |name: &&String| name.strip_prefix("node").is_some_and(|id| id.parse::<u32>().is_ok());
+    let lists =
+        names.iter().filter(is_node).filter_map(|name| root.read(&format!("{DIR}/{name}/cpulist")).ok());
+    lists.filter_map(|list| parse_list(&list).ok()).filter(|cpus| !cpus.is_empty()).collect()
+}
+
+/// Nodes a cache is divided into: those all of whose CPUs share it, if they are several and together have all that do. Fake nodes
+/// (`numa=fake`) have CPUs in common.
+fn divided_into(shared: &[u32], nodes: &[Vec<u32>]) -> u32 {
+    let parts = nodes.iter().filter(|cpus| cpus.iter().all(|cpu| shared.contains(cpu)));
+    let (count, cpus) = parts.fold((0, 0), |sum, cpus| (sum.0 + 1, sum.1 + cpus.len()));
+    if cpus == shared.len() { count.max(1) } else { 1 }
+}
+
+fn read(root: &Root, dir: &str, cpu: u32, nodes: &[Vec<u32>]) -> Option<Cache> {
     let number = |file: &str| root.read_number(&format!("{dir}/{file}")).and_then(|n| u32::try_from(n).ok());
     if root.read(&format!("{dir}/type")).ok()? == "Instruction" {
         return None;
@@ -57,6 +78,7 @@ fn read(root: &Root, dir: &str, cpu: u32) -> Option<Cache> {
         size_bytes: size.and_then(|text| text.strip_suffix('K')?.parse::<u64>().ok()?.checked_mul(1024)),
         ways: number("ways_of_associativity"),
         line_bytes: number("coherency_line_size"),
+        nodes: divided_into(&cpus, nodes),
         cpus,
     })
 }
@@ -84,6 +106,21 @@ pub fn smt_siblings(root: &Root, cpu: u32) -> Result<Vec<u32>, Error> {
 mod tests {
     use super::*;
     use crate::testing::Tree;
+
+    #[test]
+    fn a_cache_is_divided_where_nodes_share_it_out() {
+        let nodes = |lists: &[&[u32]]| lists.iter().map(|list| list.to_vec()).collect::<Vec<_>>();
+        let shared = [0, 1, 2, 3];
+        assert_eq!(divided_into(&shared, &nodes(&[&[0, 1], &[2, 3], &[4, 5]])), 2);
+        assert_eq!(divided_into(&shared, &nodes(&[&[0, 1, 2, 3], &[4, 5, 6, 7]])), 1);
+        assert_eq!(
+            divided_into(&shared, &nodes(&[&[0, 1, 2, 3, 4, 5, 6, 7]])),
+            1,
+            "several caches in a node"
+        );
+        assert_eq!(divided_into(&shared, &nodes(&[&[0, 1, 2, 3], &[0, 1, 2, 3]])), 1, "fake nodes");
+        assert_eq!(divided_into(&shared, &[]), 1);
+    }
 
     #[test]
     fn caches_are_found_once_with_their_cpus() {
@@ -117,6 +154,7 @@ mod tests {
             (found[2].size_bytes, found[2].ways, &found[2].cpus),
             (Some(16896 << 10), Some(11), &vec![0, 1])
         );
+        assert_eq!(found[2].nodes, 1);
         assert_eq!((socket(&tree.root, 0), smt_siblings(&tree.root, 1).unwrap()), (Some(1), vec![0, 1]));
         assert_eq!((socket(&tree.root, 9), smt_siblings(&tree.root, 9).unwrap()), (None, vec![9]));
     }

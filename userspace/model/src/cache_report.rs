@@ -71,7 +71,7 @@ pub struct CacheResource {
     pub shareable_mask: WayMask,
     /// Ways a mask can tell apart.
     pub ways: u32,
-    /// Bytes of one of them, where sysfs tells.
+    /// Bytes of one of them, where sysfs tells; of a divided cache, those in one node, for a node's memory is cached in its part.
     pub way_bytes: Option<u64>,
     /// Classes this resource has.
     pub classes: u32,
@@ -90,6 +90,13 @@ pub struct CacheDomain {
     pub size_bytes: Option<u64>,
     /// CPUs that share it; none where sysfs does not tell.
     pub cpus: Vec<u32>,
+    /// NUMA nodes it is divided into (Intel's sub-NUMA clustering), each with its part of every way; 1: it is whole.
+    #[serde(default = "whole")]
+    pub nodes: u32,
+}
+
+fn whole() -> u32 {
+    1
 }
 
 /// In what a bandwidth limit is written.
@@ -102,6 +109,18 @@ pub enum LimitUnit {
     MibPerSecond,
     /// Eighths of GB/s (AMD).
     EighthGbPerSecond,
+}
+
+impl LimitUnit {
+    /// The value of a class without a limit: 100 %, what the kernel's controller takes for none, and of AMD's registers so far the bit
+    /// above all limits (`MBA_MAX_MBPS`, `MAX_MBA_BW_AMD`).
+    pub fn unlimited(self) -> u32 {
+        match self {
+            Self::Percent => 100,
+            Self::MibPerSecond => u32::MAX,
+            Self::EighthGbPerSecond => 2048,
+        }
+    }
 }
 
 /// Memory bandwidth that can be limited.
@@ -134,8 +153,22 @@ pub struct Monitoring {
     pub max_rmids: u32,
     /// Whether counters are assigned to groups (`mbm_event`) or every group has them (`default`); null on older kernels.
     pub assign_mode: Option<String>,
+    /// Bandwidth counters of each cache, where they are assigned to groups; else empty.
+    #[serde(default)]
+    pub counters: Vec<AssignableCounters>,
     /// Occupancy below which an RMID may be given away again, bytes.
     pub max_threshold_occupancy_bytes: Option<u64>,
+}
+
+/// Bandwidth counters that are assigned to groups: each takes one for every event it is to be told (AMD's ABMC).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AssignableCounters {
+    /// Of which cache.
+    pub cache_id: CacheId,
+    /// Counters there are.
+    pub count: u32,
+    /// Those no group has; null where it is not told.
+    pub free: Option<u32>,
 }
 
 /// How a class shares what it has.

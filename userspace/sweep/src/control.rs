@@ -136,7 +136,11 @@ impl Control {
         self.target_cpus = cpus.to_vec();
         self.set_target(mask)?;
         match self.interface() {
-            Interface::Resctrl => self.follow(target).map(|_| ()),
+            Interface::Resctrl => {
+                // It has them already, unless somebody has told the kernel not to give new groups any.
+                self.allocation.assign_counters(&wanted)?;
+                self.follow(target).map(|_| ())
+            }
             Interface::Msr => Ok(()),
         }
     }

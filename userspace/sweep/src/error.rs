@@ -88,6 +88,24 @@ pub enum SweepError {
         /// The target's CPUs.
         cpus: String,
     },
+    /// The cache is divided into nodes.
+    #[error(
+        "the L3 is divided into {nodes} NUMA nodes (sub-NUMA clustering): a way is a part in each, and a co-runner could press old lines out of its \
+         own part only; switch the clustering off in the firmware"
+    )]
+    Divided {
+        /// Nodes of a cache.
+        nodes: u32,
+    },
+    /// Groups have to be given bandwidth counters, and none is left.
+    #[error(
+        "misses would be told by memory traffic, and of the bandwidth counters that groups are given none is left on cache {cache}; take one \
+         back: `echo 'mbm_total_bytes:*=_' > /sys/fs/resctrl/GROUP/mbm_L3_assignments`"
+    )]
+    NoCounterLeft {
+        /// The cache.
+        cache: u32,
+    },
     /// Neither counters nor monitors tell of misses.
     #[error(
         "nothing here tells of misses: there are no events of the last-level cache ({reason}), and no monitors of memory traffic (MBM); \

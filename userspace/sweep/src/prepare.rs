@@ -86,6 +86,9 @@ impl Sweep {
         })?;
         let cpus = target_cpus(request, &target, allocation.interface())?;
         let swept = swept(&of_l3, main, &cpus);
+        if let Some(nodes) = main.caches.iter().map(|cache| cache.nodes).find(|nodes| *nodes > 1) {
+            return Err(SweepError::Divided { nodes });
+        }
         let positions = Positions::new(main.rules, taken(&classes, &swept));
         if positions.most() == 0 {
             return Err(SweepError::NoWays { resource: main.name.clone() });
@@ -95,6 +98,9 @@ impl Sweep {
         let (misses, reason) = told(&mut counters, allocation.as_ref(), &capabilities);
         if misses.is_none() {
             return Err(SweepError::NothingTold { reason });
+        }
+        if misses == Some(MissSource::MemoryTraffic) {
+            has_counters(&capabilities, &swept)?;
         }
         check_guard(request, slo.as_ref(), counters.is_ok(), misses, &capabilities)?;
         let plan = SweepPlan {
@@ -223,6 +229,15 @@ fn told(
         && crate::monitors::read(allocation, &default, &all_ids(capabilities))
             .is_ok_and(|sample| sample.has_traffic());
     (reads.then_some(MissSource::MemoryTraffic), reason)
+}
+
+/// Whether the target's group will get a bandwidth counter on each cache.
+fn has_counters(capabilities: &Capabilities, swept: &Swept) -> Result<(), SweepError> {
+    let counters = capabilities.monitoring.iter().flat_map(|monitoring| &monitoring.counters);
+    match counters.into_iter().find(|own| own.free == Some(0) && swept.ids.contains(&own.cache_id)) {
+        Some(none) => Err(SweepError::NoCounterLeft { cache: none.cache_id.0 }),
+        None => Ok(()),
+    }
 }
 
 fn all_ids(capabilities: &Capabilities) -> Vec<waytrace_model::cache::CacheId> {

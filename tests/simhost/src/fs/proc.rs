@@ -11,10 +11,10 @@ const COMM: &str = "simulated";
 
 /// Files that are the same for all, with their texts.
 pub(super) fn texts(host: &Host) -> Vec<(String, String)> {
-    let cdp = host.resctrl.mount_options();
+    let options = host.resctrl.mount_options();
     let mut mounts = "proc /proc proc rw,relatime 0 0\nsysfs /sys sysfs rw,relatime 0 0\n".to_owned();
     if host.resctrl.is_mounted() {
-        mounts.push_str(&format!("resctrl /sys/fs/resctrl resctrl rw,relatime{cdp} 0 0\n"));
+        mounts.push_str(&format!("resctrl /sys/fs/resctrl resctrl rw,relatime{options} 0 0\n"));
     }
     let file = |name: &str, text: &str| (format!("proc/{name}"), text.to_owned());
     let memory_kib = 8 << 20;

@@ -121,11 +121,12 @@ fn caches(spec: &HostSpec, online: &[usize], cpu: usize) -> Vec<(String, String)
 
 fn nodes(spec: &HostSpec, online: &[usize]) -> Vec<(String, String)> {
     let file = |name: String, text: String| (format!("sys/devices/system/node/{name}"), format!("{text}\n"));
-    let mut texts = vec![file("online".to_owned(), cpu_list(0..spec.sockets))];
-    for node in 0..spec.sockets {
-        let cpus = online.iter().copied().filter(|&cpu| spec.socket_of(cpu) == node);
+    let count = spec.nodes();
+    let mut texts = vec![file("online".to_owned(), cpu_list(0..count))];
+    for node in 0..count {
+        let cpus = online.iter().copied().filter(|&cpu| spec.node_of(cpu) == node);
         texts.push(file(format!("node{node}/cpulist"), cpu_list(cpus)));
-        let kib = (8 << 20) / spec.sockets.max(1);
+        let kib = (8 << 20) / count.max(1);
         texts.push(file(format!("node{node}/meminfo"), format!("Node {node} MemTotal:       {kib} kB")));
     }
     texts

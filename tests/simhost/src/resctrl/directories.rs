@@ -58,6 +58,7 @@ impl Resctrl {
             monitors: BTreeMap::new(),
         };
         self.groups.insert(name.to_owned(), group);
+        self.assign_at_mkdir(machine, rmid);
         Ok(())
     }
 
@@ -74,6 +75,7 @@ impl Resctrl {
         if let Some(group) = self.groups.get_mut(control) {
             group.monitors.insert(name.to_owned(), MonitorGroup { id, rmid, cpus: BTreeSet::new() });
         }
+        self.assign_at_mkdir(machine, rmid);
         Ok(())
     }
 

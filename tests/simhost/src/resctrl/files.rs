@@ -1,6 +1,6 @@
 //! The tree below the mount: which directories and files there are, and what reading and writing them leads to.
 
-use super::{Errno, GroupName, Resctrl, schema};
+use super::{Errno, GroupName, Resctrl, assign, schema};
 use crate::model::machine::Machine;
 use crate::spec::MonitorEvent;
 
@@ -52,8 +52,16 @@ impl Resctrl {
                 Some(monitored(machine).into_iter().map(domain).collect())
             }
             ["mon_data", domain] => {
-                parse_domain(machine, domain)?;
-                Some(monitoring?.events.iter().map(|event| Entry::file(event.name(), 0o444)).collect())
+                let cache = parse_domain(machine, domain)?;
+                let events = monitoring?.events.iter().map(|event| Entry::file(event.name(), 0o444));
+                let node = |node| Entry::directory(format!("mon_sub_L3_{node:02}"));
+                Some(events.chain(parts(machine, cache).map(node)).collect())
+            }
+            // What a node alone has is not modelled.
+            ["mon_data", domain, part] => {
+                let cache = parse_domain(machine, domain)?;
+                let is_part = parts(machine, cache).any(|node| *part == format!("mon_sub_L3_{node:02}"));
+                is_part.then(Vec::new)
             }
             _ => None,
         }
@@ -68,6 +76,7 @@ impl Resctrl {
             entries.extend(writable(&["schemata", "mode"]));
             entries.push(Entry::file("size", 0o444));
         }
+        entries.extend(self.assigned.is_some().then(|| Entry::file("mbm_L3_assignments", 0o644)));
         if spec.monitoring.is_some() {
             entries.push(Entry::directory("mon_data"));
             entries.extend(name.monitor.is_none().then(|| Entry::directory("mon_groups")));
@@ -93,9 +102,15 @@ impl Resctrl {
             return Err(libc::ENODEV);
         }
         let text = match path {
+            ["info", "L3_MON", file] if assign::INFO.iter().any(|(name, _)| name == file) => {
+                return self.show_assigned_info(machine, file).ok_or(libc::ENODEV)?;
+            }
             ["info", inner @ ..] => self.show_info(machine, inner),
             _ => {
                 let (name, rest) = self.split(path);
+                if *rest == ["mbm_L3_assignments"] {
+                    return self.show_assignments(machine, &name).ok_or(libc::ENODEV)?;
+                }
                 self.show(machine, &name, rest)
             }
         };
@@ -141,6 +156,7 @@ impl Resctrl {
             ["cpus_list"] => self.write_cpus(machine, &name, text, true),
             ["schemata"] => self.write_schemata(machine, &name.control, text),
             ["mode"] => self.write_mode(machine, &name.control, text),
+            ["mbm_L3_assignments"] => self.write_assignments(machine, &name, text),
             _ => Err(libc::EINVAL),
         }
     }
@@ -151,6 +167,12 @@ fn monitored(machine: &Machine) -> Vec<usize> {
     let is_there =
         |domain: &usize| machine.spec().cpus_of_domain(*domain).into_iter().any(|cpu| machine.is_online(cpu));
     (0..machine.spec().domains()).filter(is_there).collect()
+}
+
+/// Nodes a cache is divided into; none where it is whole.
+fn parts(machine: &Machine, cache: usize) -> std::ops::Range<usize> {
+    let count = machine.spec().nodes_per_cache;
+    if count > 1 { cache * count..(cache + 1) * count } else { 0..0 }
 }
 
 fn parse_domain(machine: &Machine, name: &str) -> Option<usize> {

@@ -2,6 +2,7 @@
 //!
 //! Source: `Documentation/filesystems/resctrl.rst`, `fs/resctrl/rdtgroup.c`.
 
+use super::assign;
 use super::mode::Mode;
 use super::schema::{self, Resource, Schema};
 use super::{Entry, Errno, Resctrl};
@@ -25,6 +26,8 @@ impl Resctrl {
                 spec.monitoring.as_ref()?;
                 let mut entries = read_only(&["mon_features", "num_rmids"]);
                 entries.push(Entry::file("max_threshold_occupancy", 0o644));
+                let files = assign::INFO.iter().map(|(name, mode)| Entry::file(*name, *mode));
+                entries.extend(files.filter(|_| self.assigned.is_some()));
                 Some(entries)
             }
             [name] => {
@@ -78,9 +81,12 @@ impl Resctrl {
         }
     }
 
-    /// The one file that can be written: bytes below which an RMID counts as clean.
+    /// What can be written: bytes below which an RMID counts as clean, and how counters are assigned.
     pub(super) fn write_info(&mut self, machine: &Machine, path: &[&str], text: &str) -> Result<(), Errno> {
-        let ["L3_MON", "max_threshold_occupancy"] = path else { return Err(libc::EINVAL) };
+        let ["L3_MON", file] = path else { return Err(libc::EINVAL) };
+        if *file != "max_threshold_occupancy" {
+            return self.write_assigned_info(file, text);
+        }
         let bytes: u64 = text.trim().parse().map_err(|_| libc::EINVAL)?;
         if bytes > machine.spec().l3.bytes() {
             return Err(libc::EINVAL);
@@ -149,7 +155,7 @@ fn show_bandwidth(machine: &Machine, schema: &Schema, file: &str) -> Option<Stri
         "num_closids" => format!("{}\n", schema.closids(spec)),
         "min_bandwidth" => format!("{}\n", mba.min),
         "bandwidth_gran" => format!("{}\n", mba.granularity),
-        "delay_linear" => format!("{}\n", u8::from(is_intel)),
+        "delay_linear" => format!("{}\n", u8::from(mba.linear)),
         "thread_throttle_mode" => if is_intel { "max\n" } else { "undefined\n" }.to_owned(),
         _ => return None,
     })

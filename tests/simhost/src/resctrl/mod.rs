@@ -3,6 +3,8 @@
 //!
 //! Source: `Documentation/filesystems/resctrl.rst`, `fs/resctrl/`.
 
+mod assign;
+mod controller;
 mod directories;
 mod files;
 mod info;
@@ -20,6 +22,8 @@ pub use mode::Mode;
 pub(crate) use numbers::{cpu_list, parse_cpu_list};
 
 use crate::model::machine::Machine;
+use assign::Assigned;
+use controller::Controller;
 use monitor::{Rmids, Traffic};
 
 /// An error number of the kernel, positive.
@@ -71,6 +75,10 @@ pub struct Resctrl {
     groups: BTreeMap<String, Group>,
     rmids: Rmids,
     traffic: Traffic,
+    /// Who has the bandwidth counters, where they are assigned.
+    assigned: Option<Assigned>,
+    /// Limits in MiB/s, where it is mounted so.
+    controller: Option<Controller>,
     /// What `info/last_cmd_status` shows; empty is ok.
     status: String,
     /// Bytes below which an RMID that was given back may be used again.
@@ -87,6 +95,8 @@ impl Resctrl {
             groups: BTreeMap::new(),
             rmids: Rmids::new(machine.spec().rmids()),
             traffic: Traffic::default(),
+            assigned: Assigned::new(machine),
+            controller: None,
             status: String::new(),
             threshold_bytes: machine.spec().l3.bytes() / u64::from(machine.spec().rmids()),
             last_id: 0,
@@ -97,6 +107,7 @@ impl Resctrl {
     pub fn mount(&mut self, machine: &mut Machine, cdp: bool) {
         *self = Self::new(machine);
         (self.mounted, self.cdp) = (true, cdp);
+        self.controller = Controller::new(machine.spec());
         self.reset(machine);
         machine.control.cdp.fill(cdp);
         machine.kernel_assigns = true;
@@ -110,6 +121,8 @@ impl Resctrl {
             monitors: BTreeMap::new(),
         };
         self.groups.insert(String::new(), root);
+        self.assign_at_mkdir(machine, 0);
+        self.status.clear();
     }
 
     /// Unmounts it: groups are gone and registers open, as the kernel leaves them.
@@ -138,8 +151,10 @@ impl Resctrl {
     }
 
     /// Options the mount shows behind `rw,relatime`.
-    pub fn mount_options(&self) -> &'static str {
-        if self.cdp { ",cdp" } else { "" }
+    pub fn mount_options(&self) -> String {
+        let cdp = if self.cdp { ",cdp" } else { "" };
+        let controller = if self.controller.is_some() { ",mba_MBps" } else { "" };
+        format!("{cdp}{controller}")
     }
 
     /// A control group by name; the root's is empty.
@@ -156,10 +171,11 @@ impl Resctrl {
         format!("res:{root}{name}\nmon:{}\n", monitor.map_or("", |(name, _)| name))
     }
 
-    /// Does what the kernel does once a second: reads traffic counters before they can wrap twice.
-    pub fn each_second(&mut self, machine: &Machine) {
+    /// Does what the kernel does once a second: reads traffic counters before they can wrap twice, and holds limits in MiB/s.
+    pub fn each_second(&mut self, machine: &mut Machine) {
         let rmids: Vec<u16> = self.rmids_in_use();
         self.traffic.follow(machine, &rmids);
+        self.control_bandwidth(machine);
     }
 
     /// Takes a CPU that went offline out of all groups.

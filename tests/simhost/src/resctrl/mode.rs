@@ -152,6 +152,10 @@ impl Resctrl {
         for schema in schema::all(&spec, self.cdp) {
             for domain in schema.domains(machine) {
                 let Some(cat) = schema.cat(&spec) else {
+                    if let Some(controller) = &mut self.controller {
+                        controller.open(closid);
+                        continue;
+                    }
                     begun.push((schema, domain, schema.open(&spec)));
                     continue;
                 };

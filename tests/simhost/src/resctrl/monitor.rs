@@ -81,6 +81,14 @@ impl Traffic {
             }
         }
     }
+
+    /// Begins anew for one event: what a counter counts begins with its assignment.
+    pub(super) fn begin(&mut self, machine: &Machine, domain: usize, rmid: u16, event: MonitorEvent) {
+        self.follow(machine, &[rmid]);
+        if let Some(followed) = self.0.get_mut(&(domain, rmid, event)) {
+            followed.units = 0;
+        }
+    }
 }
 
 fn select(rmid: u16, event: MonitorEvent) -> u64 {
@@ -103,6 +111,7 @@ impl Resctrl {
 
     pub(super) fn release_rmid(&mut self, rmid: u16) {
         if rmid > 0 {
+            self.unassign_all(rmid);
             self.rmids.release(rmid);
         }
     }
@@ -133,7 +142,7 @@ impl Resctrl {
         })
     }
 
-    fn read_event(
+    pub(super) fn read_event(
         &mut self,
         machine: &Machine,
         domain: usize,
@@ -142,7 +151,7 @@ impl Resctrl {
     ) -> Result<u64, Broken> {
         let monitoring = machine.spec().monitoring.as_ref().ok_or(Broken::Error)?;
         let broken = monitoring.broken.iter().find(|(broken, _)| *broken == event);
-        if let Some((_, Broken::Unassigned)) = broken {
+        if matches!(broken, Some((_, Broken::Unassigned))) || !self.is_counted(domain, rmid, event) {
             return Err(Broken::Unassigned);
         }
         let raw = counter(machine, domain, select(rmid, event));

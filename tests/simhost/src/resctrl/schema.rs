@@ -39,7 +39,8 @@ pub struct Schema {
 pub fn all(spec: &HostSpec, cdp: bool) -> Vec<Schema> {
     let schema = |name, resource, kind| Schema { name, resource, kind };
     let mut all = Vec::new();
-    if spec.mba.is_some() {
+    // The kernel leaves out a scale of delays it does not know.
+    if spec.mba.is_some_and(|mba| mba.linear || spec.vendor == Vendor::Amd) {
         all.push(schema("MB", Resource::Bandwidth, Kind::Both));
     }
     if spec.l2.is_some() {
@@ -110,6 +111,11 @@ impl Schema {
             Resource::L2 => spec.l2.map_or(0, |l2| l2.bytes),
             Resource::Bandwidth => 0,
         }
+    }
+
+    /// NUMA nodes an instance is divided into.
+    pub fn nodes(&self, spec: &HostSpec) -> u64 {
+        if self.resource == Resource::L3 { spec.nodes_per_cache.max(1) as u64 } else { 1 }
     }
 
     /// Value of a class, from its register.

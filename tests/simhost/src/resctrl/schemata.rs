@@ -25,7 +25,7 @@ impl Resctrl {
         }
         let spec = machine.spec();
         let shown = |schema: &Schema, domain| {
-            let value = schema.value(machine, domain, group.closid);
+            let value = self.shown_value(machine, schema, domain, group.closid);
             match schema.cat(spec).filter(|_| spec.padded_masks) {
                 Some(cat) => format!("{value:0width$x}", width = cat.ways.div_ceil(4)),
                 None if schema.resource == Resource::Bandwidth => format!("{value}"),
@@ -40,7 +40,11 @@ impl Resctrl {
         let group = self.groups.get(name)?;
         let spec = machine.spec();
         let bytes = |schema: &Schema, mask: u64| match schema.cat(spec) {
-            Some(cat) => schema.bytes(spec) / cat.ways.max(1) as u64 * u64::from(mask.count_ones()),
+            // Of a divided cache a node has its part of each way.
+            Some(cat) => {
+                schema.bytes(spec) / schema.nodes(spec) / cat.ways.max(1) as u64
+                    * u64::from(mask.count_ones())
+            }
             None => mask,
         };
         if let Mode::PseudoLocked { domain, mask } = group.mode {
@@ -49,8 +53,16 @@ impl Resctrl {
             return Some(format!("{}:{domain}={}\n", l3.name, bytes(&l3, mask)));
         }
         Some(self.table(machine, |schema, domain| {
-            bytes(schema, schema.value(machine, domain, group.closid)).to_string()
+            bytes(schema, self.shown_value(machine, schema, domain, group.closid)).to_string()
         }))
+    }
+
+    /// A limit in MiB/s is not in a register.
+    fn shown_value(&self, machine: &Machine, schema: &Schema, domain: usize, closid: u32) -> u64 {
+        match self.controller.as_ref().filter(|_| schema.resource == Resource::Bandwidth) {
+            Some(controller) => u64::from(controller.limit(domain, closid)),
+            None => schema.value(machine, domain, closid),
+        }
     }
 
     fn table(&self, machine: &Machine, shown: impl Fn(&Schema, usize) -> String) -> String {
@@ -119,6 +131,10 @@ impl Resctrl {
             let domain = usize::try_from(id).ok().filter(|id| domains.contains(id)).ok_or(libc::EINVAL)?;
             if staged.iter().any(|one| one.schema == schema && one.domain == domain) {
                 return self.refuse(libc::EINVAL, format!("Duplicate domain {domain}"));
+            }
+            if schema.resource == Resource::Bandwidth && self.controller.is_some() {
+                self.write_limit(domain, closid, value)?;
+                continue;
             }
             let value = match schema.cat(machine.spec()) {
                 Some(cat) => {

@@ -1,5 +1,7 @@
 //! resctrl's answers, word by word and number by number, and what its writes come to in the registers.
 
+mod features;
+
 use super::*;
 use crate::hosts;
 use crate::model::program::{Program, Workload};
@@ -296,7 +298,7 @@ fn sums_go_on_where_counters_wrap() {
     narrow.machine.exit(100);
     for _ in 0..6 {
         narrow.machine.step(1_000_000_000);
-        narrow.resctrl.each_second(&narrow.machine.clone());
+        narrow.resctrl.each_second(&mut narrow.machine);
     }
     let bytes = narrow.read("mon_data/mon_L3_00/mbm_total_bytes").trim().parse::<u64>().unwrap();
     assert_eq!(bytes, narrow.machine.traffic_bytes(0, 0));

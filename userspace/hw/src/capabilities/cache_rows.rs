@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::features::{Feature, State, Why, feature};
 use super::kernel::OptionState;
 use super::privilege::missing;
+use crate::rdt::{NO_LIMITS, NOT_LINEAR};
 
 /// Said of all that only hardware could show.
 pub const UNVERIFIED: &str = "not verified on hardware";
@@ -163,12 +164,21 @@ fn bandwidth(facts: &Facts) -> Feature {
                 LimitUnit::MibPerSecond => "MiB/s",
                 LimitUnit::EighthGbPerSecond => "/8 GB/s",
             };
-            format!("{}: from {}{unit} in steps of {}, {} classes", one.name, one.min, one.step, one.classes)
+            match one.unit {
+                LimitUnit::MibPerSecond => {
+                    format!("{}: {unit}, held by the kernel, {} classes", one.name, one.classes)
+                }
+                _ => format!(
+                    "{}: from {}{unit} in steps of {}, {} classes",
+                    one.name, one.min, one.step, one.classes
+                ),
+            }
         })
         .collect();
     if told.is_empty() {
-        let reason = "this CPU limits no bandwidth (no mba in /proc/cpuinfo)".to_owned();
-        return feature(NAME, State::Unavailable, (reason, None));
+        let announced = facts.rdt.allocation_flags.iter().any(|flag| flag == "mba");
+        let reason = if announced { NOT_LINEAR } else { NO_LIMITS };
+        return feature(NAME, State::Unavailable, (reason.to_owned(), None));
     }
     judged(NAME, facts, &told.join("; "))
 }

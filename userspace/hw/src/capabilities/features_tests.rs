@@ -65,7 +65,7 @@ fn resctrl() -> CacheFacts {
         way_bytes: Some(2 << 20),
         classes: 16,
         io_alloc: None,
-        caches: vec![CacheDomain { id: CacheId(0), size_bytes: None, cpus: Vec::new() }],
+        caches: vec![CacheDomain { id: CacheId(0), size_bytes: None, cpus: Vec::new(), nodes: 1 }],
     };
     let mb = BandwidthResource {
         name: "MB".to_owned(),

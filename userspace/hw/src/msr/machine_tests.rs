@@ -94,7 +94,13 @@ fn a_divided_cache_is_not_monitored_by_registers() {
         tree.write(&format!("sys/devices/system/node/node{cpu}/cpulist"), &cpu.to_string());
     }
     let msr = with(&tree, &memory, &intel());
-    assert_eq!(msr.capabilities().unwrap().monitoring, None);
+    let capabilities = msr.capabilities().unwrap();
+    assert_eq!(capabilities.monitoring, None);
+    // Masks hold for both nodes, and of each way a node has half.
+    let (l3, whole) =
+        (&capabilities.caches[0], with(&machine().0, &memory, &intel()).capabilities().unwrap());
+    assert_eq!((l3.caches.len(), l3.caches[0].nodes), (1, 2));
+    assert_eq!(l3.way_bytes.map(|bytes| 2 * bytes), whole.caches[0].way_bytes);
     let error = msr.read(&Monitored::Class(DEFAULT_CLASS.to_owned())).unwrap_err().to_string();
     assert!(error.contains("sub-NUMA clustering"), "{error}");
 }

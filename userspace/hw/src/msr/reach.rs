@@ -3,7 +3,7 @@
 use super::features::CmtFeature;
 use super::state::State;
 use crate::rdt::RdtError;
-use crate::topology::{cpus_online, parse_list};
+use crate::topology::cpus_online;
 use crate::topology_cache::Cache;
 
 impl State {
@@ -68,13 +68,14 @@ impl State {
         Ok(None)
     }
 
-    /// Whether the L3 is divided into nodes (SNC), each of which counts its part alone under RMIDs of its own
-    /// (`snc_get_config`, arch/x86/kernel/cpu/resctrl/monitor.c).
+    /// Nodes a cache is divided into: on Intel's CPUs (SNC) each counts its part alone, under RMIDs of its own (`snc_get_config`,
+    /// arch/x86/kernel/cpu/resctrl/monitor.c).
+    pub fn nodes(&self, cache: &Cache) -> u32 {
+        if self.features.is_intel && cache.level == 3 { cache.nodes } else { 1 }
+    }
+
+    /// Whether an L3 is divided.
     pub fn is_snc(&self) -> bool {
-        let node = self.root.read("sys/devices/system/node/node0/cpulist").ok();
-        let node = node.and_then(|list| parse_list(&list).ok()).unwrap_or_default();
-        let shared = |cache: &&Cache| node.first().is_some_and(|cpu| cache.cpus.contains(cpu));
-        let l3 = self.domains(3).find(shared);
-        self.features.is_intel && l3.is_some_and(|cache| cache.cpus.iter().any(|cpu| !node.contains(cpu)))
+        self.domains(3).any(|cache| self.nodes(cache) > 1)
     }
 }

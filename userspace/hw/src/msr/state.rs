@@ -14,9 +14,6 @@ use crate::rdt::{DEFAULT_CLASS, RdtError, Setting};
 use crate::topology::cpus_online;
 use crate::topology_cache::{Cache, caches};
 
-/// The limit of a class without one, on all of AMD's CPUs so far (`MAX_MBA_BW_AMD`).
-const AMD_UNLIMITED: u32 = 2048;
-
 /// A machine's registers and what is known of them.
 pub struct State {
     pub access: Box<dyn MsrAccess>,
@@ -100,6 +97,7 @@ impl State {
         let of_level: Vec<&Cache> = self.caches.iter().filter(|cache| cache.level == cat.level).collect();
         let ways = cat.rules.full_mask.ways();
         let size = of_level.iter().find_map(|cache| cache.size_bytes);
+        let nodes = of_level.iter().map(|cache| self.nodes(cache)).max().unwrap_or(1);
         CacheResource {
             name: format!(
                 "L{}{}",
@@ -115,7 +113,7 @@ impl State {
             rules: cat.rules,
             shareable_mask: cat.shareable,
             ways,
-            way_bytes: size.and_then(|bytes| bytes.checked_div(u64::from(ways))),
+            way_bytes: size.and_then(|bytes| bytes.checked_div(u64::from(ways) * u64::from(nodes))),
             classes: self.classes_of(cat),
             io_alloc: None,
             caches: of_level
@@ -124,6 +122,7 @@ impl State {
                     id: cache.id,
                     size_bytes: cache.size_bytes,
                     cpus: cache.cpus.clone(),
+                    nodes: self.nodes(cache),
                 })
                 .collect(),
         }
@@ -315,8 +314,8 @@ pub fn has_everything(class: &Class, capabilities: &Capabilities) -> bool {
         let bandwidth = capabilities.bandwidth.iter().find(|bandwidth| bandwidth.name == limit.resource);
         bandwidth.is_some_and(|bandwidth| match bandwidth.unit {
             // The lowest bit above all limits means none.
-            LimitUnit::EighthGbPerSecond => limit.value >= AMD_UNLIMITED,
-            _ => limit.value == 100,
+            unit @ LimitUnit::EighthGbPerSecond => limit.value >= unit.unlimited(),
+            unit => limit.value == unit.unlimited(),
         })
     };
     class.masks.iter().all(full) && class.limits.iter().all(open)

@@ -40,7 +40,7 @@ fn check_limit(resource: &BandwidthResource, value: u32) -> Result<(), RdtError>
     }
     let takes = match unit {
         LimitUnit::Percent => format!("{min}% to 100%, in steps of {step}%"),
-        LimitUnit::MibPerSecond => format!("MiB/s from {min} on, as it is mounted with mba_MBps"),
+        LimitUnit::MibPerSecond => "MiB/s, as it is mounted with mba_MBps".to_owned(),
         LimitUnit::EighthGbPerSecond => format!("eighths of GB/s from {min} on"),
     };
     Err(RdtError::BadLimit { resource: resource.name.clone(), value, takes })

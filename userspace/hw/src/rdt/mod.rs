@@ -16,7 +16,7 @@ use waytrace_model::cache_report::{Capabilities, Class, Interface};
 pub use apply::{Change, Members, Request, apply};
 pub use check::check;
 pub use error::RdtError;
-pub use support::{ResctrlState, resctrl_state, why_not};
+pub use support::{NO_LIMITS, NOT_LINEAR, ResctrlState, resctrl_state, why_no_limits, why_not};
 pub use tasks::{threads_of_cgroup, threads_of_process};
 
 /// Name of the class everything belongs to that is put in no other.
@@ -165,6 +165,14 @@ pub trait CacheAllocation {
     /// # Errors
     /// As [`Self::assign_cpus`]; a CPU of another class.
     fn monitor_cpus(&mut self, class: &str, name: &str, cpus: &[u32]) -> Result<(), RdtError>;
+
+    /// Gives a class the bandwidth counters it lacks, where these are assigned and some are left; elsewhere it has them.
+    ///
+    /// # Errors
+    /// There is no such class, or no right.
+    fn assign_counters(&mut self, _class: &str) -> Result<(), RdtError> {
+        Ok(())
+    }
 
     /// Reads all events of all caches.
     ///

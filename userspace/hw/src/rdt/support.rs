@@ -108,6 +108,19 @@ pub fn why_not(state: &ResctrlState) -> Option<String> {
     Some(reason)
 }
 
+/// Why a CPU that announces bandwidth limits has none to set.
+pub const NOT_LINEAR: &str = "the CPU announces bandwidth limits (mba), and there are none to set: its delays are on a scale that is not \
+                              linear (CPUID 0x10.3), which no kernel turns into percentages, or this kernel began with `rdt=!mba`";
+/// Why a CPU that does not has none.
+pub const NO_LIMITS: &str = "this CPU limits no memory bandwidth (no mba in /proc/cpuinfo)";
+
+/// Why there is no bandwidth to limit where caches can be allocated.
+pub fn why_no_limits(root: &Root) -> &'static str {
+    let cpuinfo = root.read("proc/cpuinfo").unwrap_or_default();
+    let flags = cpuinfo_field(&cpuinfo, "flags").unwrap_or_default();
+    if flags.split_whitespace().any(|flag| flag == "mba") { NOT_LINEAR } else { NO_LIMITS }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

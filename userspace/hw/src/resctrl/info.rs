@@ -4,7 +4,8 @@
 
 use waytrace_model::cache::{CacheId, MaskRules, WayMask};
 use waytrace_model::cache_report::{
-    BandwidthResource, CacheDomain, CacheResource, Capabilities, LimitUnit, Monitoring, Use,
+    AssignableCounters, BandwidthResource, CacheDomain, CacheResource, Capabilities, LimitUnit, Monitoring,
+    Use,
 };
 
 use super::files::Files;
@@ -15,12 +16,19 @@ use crate::topology::cpuinfo_field;
 use crate::topology_cache::{Cache, caches};
 
 const NUMBER: &str = "a number";
+/// The mode in which bandwidth counters are assigned to groups.
+pub const ASSIGNED: &str = "mbm_event";
 
 /// Reads all of it.
 pub fn read(root: &Root, files: &Files, options: &[String]) -> Result<Capabilities, RdtError> {
     let lines = super::lines_of(files, "")?;
-    let topology = caches(root)?;
-    let mut capabilities = Capabilities { monitoring: monitoring(files)?, ..Capabilities::default() };
+    let mut topology = caches(root)?;
+    if !is_intel(root) {
+        // Only Intel's nodes are parts of a cache.
+        topology.iter_mut().for_each(|cache| cache.nodes = 1);
+    }
+    let monitors = if has_parts_apart(root, files)? { None } else { monitoring(files)? };
+    let mut capabilities = Capabilities { monitoring: monitors, ..Capabilities::default() };
     for line in &lines {
         let ids: Vec<CacheId> = line.values.iter().map(|(id, _)| *id).collect();
         let dir = format!("info/{}", line.resource);
@@ -35,6 +43,23 @@ pub fn read(root: &Root, files: &Files, options: &[String]) -> Result<Capabiliti
     let classes = classes.chain(capabilities.bandwidth.iter().map(|bandwidth| bandwidth.classes));
     capabilities.max_classes = classes.min().unwrap_or(0);
     Ok(capabilities)
+}
+
+fn is_intel(root: &Root) -> bool {
+    let cpuinfo = root.read("proc/cpuinfo").unwrap_or_default();
+    cpuinfo_field(&cpuinfo, "vendor_id") == Some("GenuineIntel")
+}
+
+/// Whether a cache is divided into nodes whose monitors this kernel does not add up: from 6.11 on it does, and has a directory for
+/// each node.
+pub fn has_parts_apart(root: &Root, files: &Files) -> Result<bool, RdtError> {
+    let divided = is_intel(root) && caches(root)?.iter().any(|cache| cache.level == 3 && cache.nodes > 1);
+    let mut domains = files.directories("mon_data").into_iter();
+    let of_nodes = |domain: String| {
+        let inner = files.directories(&format!("mon_data/{domain}"));
+        inner.iter().any(|name| name.starts_with("mon_sub_L3_"))
+    };
+    Ok(divided && !domains.any(of_nodes))
 }
 
 fn number(files: &Files, rel: &str) -> Result<u32, RdtError> {
@@ -61,10 +86,13 @@ fn cache(
             id: *id,
             size_bytes: known.and_then(|cache| cache.size_bytes),
             cpus: known.map_or_else(Vec::new, |cache| cache.cpus.clone()),
+            nodes: known.map_or(1, |cache| cache.nodes),
         }
     };
     let caches: Vec<CacheDomain> = ids.iter().map(domain).collect();
     let size = caches.iter().find_map(|cache| cache.size_bytes);
+    let parts =
+        u64::from(full_mask.ways()) * u64::from(caches.iter().map(|cache| cache.nodes).max().unwrap_or(1));
     let shareable = format!("{dir}/shareable_bits");
     Ok(CacheResource {
         name: resource.to_owned(),
@@ -85,7 +113,7 @@ fn cache(
             None => WayMask::default(),
         },
         ways: full_mask.ways(),
-        way_bytes: size.and_then(|bytes| bytes.checked_div(u64::from(full_mask.ways()))),
+        way_bytes: size.and_then(|bytes| bytes.checked_div(parts)),
         classes: number(files, &format!("{dir}/num_closids"))?,
         io_alloc: files.read_optional(&format!("{dir}/io_alloc"))?,
         caches,
@@ -106,16 +134,49 @@ fn bandwidth(
         Some("AuthenticAMD" | "HygonGenuine") => LimitUnit::EighthGbPerSecond,
         _ => LimitUnit::Percent,
     };
+    // The kernel's controller takes any number, and goes on telling the percentages it works with.
+    let (min, step) = match unit {
+        LimitUnit::MibPerSecond => (0, 1),
+        _ => (
+            number(files, &format!("{dir}/min_bandwidth"))?,
+            number(files, &format!("{dir}/bandwidth_gran"))?,
+        ),
+    };
     Ok(BandwidthResource {
         name: resource.to_owned(),
         unit,
-        min: number(files, &format!("{dir}/min_bandwidth"))?,
-        step: number(files, &format!("{dir}/bandwidth_gran"))?,
+        min,
+        step,
         linear: files.read_optional(&format!("{dir}/delay_linear"))?.map(|text| text == "1"),
         throttle_mode: files.read_optional(&format!("{dir}/thread_throttle_mode"))?,
         classes: number(files, &format!("{dir}/num_closids"))?,
         caches,
     })
+}
+
+/// `0=32;1=30` of each cache; none where the file is not there or not readable in this mode.
+fn by_cache(files: &Files, rel: &str) -> Result<Vec<(CacheId, u32)>, RdtError> {
+    let Some(text) = files.read_optional(rel)? else { return Ok(Vec::new()) };
+    let parse = |one: &str| {
+        let (id, count) = one.split_once('=')?;
+        Some((CacheId(id.trim().parse().ok()?), count.trim().parse().ok()?))
+    };
+    let all: Option<Vec<_>> = text.split(';').filter(|one| !one.is_empty()).map(parse).collect();
+    all.ok_or_else(|| RdtError::Malformed {
+        path: files.path(rel),
+        text,
+        expected: "counters of caches, as 0=32;1=32",
+    })
+}
+
+/// Counters that are assigned to groups.
+fn counters(files: &Files, dir: &str) -> Result<Vec<AssignableCounters>, RdtError> {
+    let free = by_cache(files, &format!("{dir}/available_mbm_cntrs"))?;
+    let all = by_cache(files, &format!("{dir}/num_mbm_cntrs"))?.into_iter().map(|(cache_id, count)| {
+        let free = free.iter().find(|(id, _)| *id == cache_id).map(|(_, free)| *free);
+        AssignableCounters { cache_id, count, free }
+    });
+    Ok(all.collect())
 }
 
 /// What can be monitored; none where nothing can.
@@ -127,6 +188,11 @@ pub fn monitoring(files: &Files) -> Result<Option<Monitoring>, RdtError> {
     let optional = |file: &str| files.read_optional(&format!("{DIR}/{file}"));
     let modes = optional("mbm_assign_mode")?.unwrap_or_default();
     let threshold = optional("max_threshold_occupancy")?;
+    let assign_mode = modes
+        .split_whitespace()
+        .find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'))
+        .map(str::to_owned);
+    let are_assigned = assign_mode.as_deref() == Some(ASSIGNED);
     Ok(Some(Monitoring {
         events: files
             .read(&format!("{DIR}/mon_features"))?
@@ -136,10 +202,8 @@ pub fn monitoring(files: &Files) -> Result<Option<Monitoring>, RdtError> {
             .filter(|event| !event.is_empty() && !event.ends_with("_config"))
             .collect(),
         max_rmids: number(files, &format!("{DIR}/num_rmids"))?,
-        assign_mode: modes
-            .split_whitespace()
-            .find_map(|mode| mode.strip_prefix('[')?.strip_suffix(']'))
-            .map(str::to_owned),
+        assign_mode,
+        counters: if are_assigned { counters(files, DIR)? } else { Vec::new() },
         max_threshold_occupancy_bytes: threshold.and_then(|text| text.parse().ok()),
     }))
 }

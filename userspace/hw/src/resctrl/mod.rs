@@ -105,6 +105,11 @@ impl Resctrl {
 
     /// What can be monitored.
     fn monitoring(&self) -> Result<Monitoring, RdtError> {
+        if info::has_parts_apart(&self.root, &self.files)? {
+            let reason = "no monitoring while the L3 is divided (sub-NUMA clustering): this kernel does not add its parts up; it takes \
+                          Linux 6.11, or a firmware that does not divide it";
+            return Err(RdtError::Unavailable { reason: reason.to_owned() });
+        }
         info::monitoring(&self.files)?.ok_or_else(|| RdtError::Unavailable {
             reason: "this CPU has no cache monitoring (no info/L3_MON in resctrl)".to_owned(),
         })
@@ -221,6 +226,14 @@ impl CacheAllocation for Resctrl {
 
     fn monitor_cpus(&mut self, class: &str, name: &str, cpus: &[u32]) -> Result<(), RdtError> {
         write::cpus(&self.root, &self.files, &self.monitor_dir(class, name)?, cpus)
+    }
+
+    fn assign_counters(&mut self, class: &str) -> Result<(), RdtError> {
+        match self.monitored() {
+            Ok(monitoring) => monitor::assign(&self.files, &self.existing(class)?, monitoring),
+            Err(RdtError::Unavailable { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     fn read(&self, whom: &Monitored) -> Result<Vec<EventReading>, RdtError> {

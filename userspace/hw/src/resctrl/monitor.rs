@@ -71,7 +71,7 @@ impl Open {
 /// Gives a new group the counters it lacks, in the mode in which they are assigned to groups (AMD's ABMC) and not with
 /// `mbm_assign_on_mkdir`. Where none is left the group stays without, and its events read as unassigned.
 pub fn assign(files: &Files, dir: &str, monitoring: &Monitoring) -> Result<(), RdtError> {
-    if monitoring.assign_mode.as_deref() != Some("mbm_event") {
+    if monitoring.assign_mode.as_deref() != Some(super::info::ASSIGNED) {
         return Ok(());
     }
     let rel = format!("{dir}mbm_L3_assignments");

@@ -214,6 +214,58 @@ fn a_monitoring_group_has_its_members_and_counters() {
 }
 
 #[test]
+fn counters_that_are_assigned_are_told_by_cache() {
+    let tree = host();
+    let counters = || Resctrl::open(&tree.root).unwrap().monitoring().unwrap().counters;
+    tree.write(&format!("{RESCTRL}/info/L3_MON/num_mbm_cntrs"), "0=32;1=32\n");
+    tree.write(&format!("{RESCTRL}/info/L3_MON/available_mbm_cntrs"), "0=30;1=0\n");
+    assert!(counters().is_empty(), "in the default mode nobody needs to be given one");
+    tree.write(&format!("{RESCTRL}/info/L3_MON/mbm_assign_mode"), "[mbm_event]\ndefault\n");
+    let told: Vec<_> = counters().iter().map(|own| (own.cache_id.0, own.count, own.free)).collect();
+    assert_eq!(told, [(0, 32, Some(30)), (1, 32, Some(0))]);
+    tree.write(&format!("{RESCTRL}/info/L3_MON/num_mbm_cntrs"), "32\n");
+    let error = Resctrl::open(&tree.root).unwrap().monitoring().unwrap_err().to_string();
+    assert!(error.contains("`32` is not counters of caches"), "{error}");
+}
+
+#[test]
+fn limits_in_mib_are_not_bounded_by_percentages() {
+    let tree = host();
+    tree.write("proc/mounts", "resctrl /sys/fs/resctrl resctrl rw,relatime,mba_MBps 0 0\n");
+    let mut resctrl = Resctrl::open(&tree.root).unwrap();
+    let mb = &resctrl.capabilities().unwrap().bandwidth[0];
+    assert_eq!((mb.unit, mb.min, mb.step), (LimitUnit::MibPerSecond, 0, 1));
+    for value in [0, 5, 4000, LimitUnit::MibPerSecond.unlimited()] {
+        resctrl.set("web", &[limit(0, value)]).unwrap();
+        assert_eq!(text(&tree, "web/schemata"), format!("MB:0={value}"));
+    }
+}
+
+#[test]
+fn a_divided_cache_is_monitored_where_the_kernel_adds_its_parts_up() {
+    let tree = host();
+    tree.write("sys/devices/system/node/node0/cpulist", "0\n");
+    let l3 = || Resctrl::open(&tree.root).unwrap().capabilities().unwrap();
+    assert_eq!(l3().caches[0].way_bytes, Some(3 << 19), "one node has but a part of the CPUs");
+    for (node, cpu) in [(1, 1), (2, 2), (3, 3)] {
+        tree.write(&format!("sys/devices/system/node/node{node}/cpulist"), &format!("{cpu}\n"));
+    }
+    let found = l3();
+    assert_eq!((found.caches[0].way_bytes, found.caches[0].caches[1].nodes), (Some(3 << 18), 2));
+    assert_eq!(found.monitoring, None);
+    let refused = Resctrl::open(&tree.root).unwrap().read(&Monitored::Class(DEFAULT_CLASS.to_owned()));
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("Linux 6.11"), "{error}");
+    tree.write(&format!("{RESCTRL}/mon_data/mon_L3_00/mon_sub_L3_00/llc_occupancy"), "5\n");
+    assert!(l3().monitoring.is_some());
+    let read = Resctrl::open(&tree.root).unwrap().read(&Monitored::Class(DEFAULT_CLASS.to_owned())).unwrap();
+    assert_eq!((read.len(), read[0].reading), (6, Reading::Value(1 << 20)), "sums alone");
+    // AMD's nodes are not parts of a cache.
+    tree.write("proc/cpuinfo", "vendor_id\t: AuthenticAMD\n");
+    assert_eq!(l3().caches[0].way_bytes, Some(3 << 19));
+}
+
+#[test]
 fn members_of_an_exclusive_class_stay_there() {
     let tree = host();
     tree.write(&format!("{RESCTRL}/alone/tasks"), "77\n");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use waytrace_hw::rdt::{DEFAULT_CLASS, RdtError, Setting};
 use waytrace_model::cache::WayMask;
-use waytrace_model::cache_report::{Capabilities, Class, LimitUnit, Mode};
+use waytrace_model::cache_report::{Capabilities, Class, Mode};
 
 use super::super::Outcome;
 use super::super::output::say;
@@ -17,9 +17,6 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     class: Option<String>,
 }
-
-/// The limit of nobody, in what AMD writes limits.
-const AMD_UNLIMITED: u32 = 2048;
 
 /// Runs the command.
 pub fn run(args: &Args, host: &Host) -> Outcome {
@@ -83,11 +80,7 @@ fn everything(class: &Class, capabilities: &Capabilities, held: &[&Class]) -> Ve
     });
     let limits = class.limits.iter().filter_map(|limit| {
         let bandwidth = capabilities.bandwidth.iter().find(|bandwidth| bandwidth.name == limit.resource)?;
-        let value = match bandwidth.unit {
-            LimitUnit::Percent => 100,
-            LimitUnit::MibPerSecond => u32::MAX,
-            LimitUnit::EighthGbPerSecond => AMD_UNLIMITED,
-        };
+        let value = bandwidth.unit.unlimited();
         Some(Setting::Limit { resource: limit.resource.clone(), cache_id: limit.cache_id, value })
     });
     masks.chain(limits).collect()

@@ -69,7 +69,7 @@ pub fn run(args: &Args, host: &Host) -> Outcome {
     let class = class_name(args)?;
     let members = members(args, &root)?;
     let classes = allocation.classes()?;
-    let settings = settings(args, &allocation.capabilities()?, &classes, &class)?;
+    let settings = settings(args, &root, &allocation.capabilities()?, &classes, &class)?;
     let request = Request { class, settings, members };
     let change = apply(allocation.as_mut(), &request)?;
     let late = followers(args, &root, allocation.as_mut(), &change.class, &request.members)?;
@@ -171,6 +171,7 @@ fn followers(
 /// The values asked for, on the caches asked for.
 fn settings(
     args: &Args,
+    root: &Root,
     capabilities: &Capabilities,
     classes: &[Class],
     class: &str,
@@ -199,7 +200,7 @@ fn settings(
         }
     }
     if let Some(limit) = &args.mb {
-        settings.extend(limits(limit, capabilities, args.cache_id)?);
+        settings.extend(limits(limit, root, capabilities, args.cache_id)?);
     }
     Ok(settings)
 }
@@ -251,9 +252,14 @@ fn masks(
     Ok(settings)
 }
 
-fn limits(text: &str, capabilities: &Capabilities, only: Option<u32>) -> anyhow::Result<Vec<Setting>> {
+fn limits(
+    text: &str,
+    root: &Root,
+    capabilities: &Capabilities,
+    only: Option<u32>,
+) -> anyhow::Result<Vec<Setting>> {
     let Some(bandwidth) = capabilities.bandwidth.iter().find(|bandwidth| bandwidth.name == "MB") else {
-        bail!("--mb: this machine does not limit memory bandwidth (mba in /proc/cpuinfo)");
+        bail!("--mb: {}", waytrace_hw::rdt::why_no_limits(root));
     };
     let (number, percent) = match text.trim().strip_suffix('%') {
         Some(number) => (number, true),

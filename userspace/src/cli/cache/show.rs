@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use waytrace_hw::rdt::{CacheAllocation, RdtError};
 use waytrace_hw::topology::format_list;
 use waytrace_model::cache_report::{
-    BandwidthResource, CacheReport, CacheResource, Capabilities, Class, LimitUnit, Mode, SCHEMA_VERSION,
+    AssignableCounters, BandwidthResource, CacheReport, CacheResource, Capabilities, Class, LimitUnit, Mode,
+    SCHEMA_VERSION,
 };
 use waytrace_model::units::format_bytes;
 
@@ -57,8 +58,13 @@ fn capabilities(capabilities: &Capabilities) -> String {
         for domain in &cache.caches {
             let size =
                 domain.size_bytes.map_or_else(|| "size unknown".to_owned(), |size| format_bytes(size as f64));
-            text +=
-                &format!("  cache {}: {size}, CPUs {}\n", domain.id, or_unknown(&format_list(&domain.cpus)));
+            let parts = if domain.nodes > 1 {
+                format!(", divided into {} nodes", domain.nodes)
+            } else {
+                String::new()
+            };
+            let cpus = format_list(&domain.cpus);
+            text += &format!("  cache {}: {size}{parts}, CPUs {}\n", domain.id, or_unknown(&cpus));
         }
     }
     for bandwidth in &capabilities.bandwidth {
@@ -66,7 +72,12 @@ fn capabilities(capabilities: &Capabilities) -> String {
     }
     text += &match &capabilities.monitoring {
         Some(monitoring) => {
-            format!("monitoring: {}; {} monitors\n", monitoring.events.join(", "), monitoring.max_rmids)
+            let events = monitoring.events.join(", ");
+            format!(
+                "monitoring: {events}; {} monitors{}\n",
+                monitoring.max_rmids,
+                counters(&monitoring.counters)
+            )
         }
         None => "monitoring: not available, the CPU or the kernel has none\n".to_owned(),
     };
@@ -74,6 +85,20 @@ fn capabilities(capabilities: &Capabilities) -> String {
         text += "allocation: not available, this machine only monitors\n";
     }
     text
+}
+
+/// Counters that groups have to be given.
+fn counters(counters: &[AssignableCounters]) -> String {
+    let one = |own: &AssignableCounters| {
+        let free = own.free.map_or_else(String::new, |free| format!(", {free} free"));
+        format!("{} on cache {}{free}", own.count, own.cache_id)
+    };
+    let all: Vec<String> = counters.iter().map(one).collect();
+    if all.is_empty() {
+        String::new()
+    } else {
+        format!("; bandwidth counters for groups: {}", all.join("; "))
+    }
 }
 
 fn or_unknown(text: &str) -> &str {
@@ -103,12 +128,24 @@ fn cache_line(cache: &CacheResource) -> String {
 
 fn bandwidth_line(bandwidth: &BandwidthResource) -> String {
     let BandwidthResource { name, min, step, classes, .. } = bandwidth;
-    let unit = unit(bandwidth.unit);
-    let mut line = format!("{name}: from {min}{unit} in steps of {step}{unit}; {classes} classes");
+    let mut line = match bandwidth.unit {
+        LimitUnit::MibPerSecond => format!("{name}: MiB/s, held by the kernel; {classes} classes"),
+        of => {
+            format!("{name}: from {min}{unit} in steps of {step}{unit}; {classes} classes", unit = unit(of))
+        }
+    };
     if let Some(mode) = &bandwidth.throttle_mode {
         line += &format!("; threads of a core: {mode}");
     }
     line
+}
+
+fn limit(value: u32, of: LimitUnit) -> String {
+    match of {
+        // A number that says nothing to anybody.
+        LimitUnit::MibPerSecond if value == of.unlimited() => "no limit".to_owned(),
+        _ => format!("{value}{}", unit(of)),
+    }
 }
 
 fn unit(unit: LimitUnit) -> &'static str {
@@ -147,7 +184,7 @@ fn classes(report: &CacheReport, width: usize) -> String {
                 let own = class.limits.iter();
                 let own =
                     own.filter(|own| Some(own.cache_id) == id).find(|own| own.resource == bandwidth.name);
-                own.map_or_else(String::new, |own| format!("{}{}", own.value, unit(bandwidth.unit)))
+                own.map_or_else(String::new, |own| limit(own.value, bandwidth.unit))
             }));
             if row == 0 {
                 cells.extend(members(class));
