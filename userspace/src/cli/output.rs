@@ -1,10 +1,10 @@
 //! Results on stdout, and what a terminal can take.
 
 use std::io::{ErrorKind, Write};
-use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use serde::Serialize;
+pub use waytrace_hw::clock::unix_ns as now_unix_ns;
 
 /// Columns where stdout is no terminal.
 const DEFAULT_WIDTH: usize = 120;
@@ -50,12 +50,6 @@ pub fn terminal_columns() -> Option<usize> {
 /// The text without what could move a terminal's cursor: names come from the measured process.
 pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-/// Wall clock, nanoseconds since the Unix epoch.
-pub fn now_unix_ns() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -128,12 +128,20 @@ fn delete_old_series(
     now_unix_ns: u64,
 ) -> rusqlite::Result<Vec<String>> {
     let Some(limit_unix_ns) = oldest_unix_ns(rule, now_unix_ns) else { return Ok(Vec::new()) };
-    let mut delete = connection.prepare(
-        "DELETE FROM series WHERE started_at_unix_ns <= ?1
+    let sql = "DELETE FROM series WHERE started_at_unix_ns <= ?1
              AND NOT EXISTS (SELECT 1 FROM series_run WHERE series_id = series.id
                              AND (run_id IS NOT NULL OR started_at_unix_ns > ?1))
-         RETURNING id, name",
-    )?;
+         RETURNING id, name";
+    delete_older(connection, sql, limit_unix_ns)
+}
+
+/// Runs a deletion of what is no younger than its one parameter, and that returns ids and names. The names, newest first.
+pub(crate) fn delete_older(
+    connection: &Connection,
+    sql: &str,
+    limit_unix_ns: u64,
+) -> rusqlite::Result<Vec<String>> {
+    let mut delete = connection.prepare(sql)?;
     let names = delete
         .query_map([Quantity(limit_unix_ns)], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
     let mut names: Vec<(i64, String)> = names.collect::<rusqlite::Result<_>>()?;

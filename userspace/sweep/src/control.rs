@@ -42,6 +42,20 @@ struct Own {
     mask: Option<WayMask>,
 }
 
+/// Gives a class of ours, where there is one, ways it has not already.
+fn give(
+    allocation: &mut dyn CacheAllocation,
+    own: Option<&mut Own>,
+    mask: WayMask,
+    settings: &[Setting],
+) -> Result<(), SweepError> {
+    if let Some(own) = own.filter(|own| own.mask != Some(mask)) {
+        allocation.set(&own.class, settings)?;
+        own.mask = Some(mask);
+    }
+    Ok(())
+}
+
 /// The changes.
 pub struct Control {
     allocation: Box<dyn CacheAllocation>,
@@ -261,12 +275,7 @@ impl Control {
     /// What is refused.
     pub fn set_target(&mut self, mask: WayMask) -> Result<(), SweepError> {
         let settings = self.settings(mask);
-        let Some(own) = &mut self.target else { return Ok(()) };
-        if own.mask != Some(mask) {
-            self.allocation.set(&own.class, &settings)?;
-            own.mask = Some(mask);
-        }
-        Ok(())
+        give(self.allocation.as_mut(), self.target.as_mut(), mask, &settings)
     }
 
     /// Gives the co-runner ways.
@@ -275,12 +284,7 @@ impl Control {
     /// What is refused.
     pub fn set_corunner(&mut self, mask: WayMask) -> Result<(), SweepError> {
         let settings = self.settings(mask);
-        let Some(own) = &mut self.corunner else { return Ok(()) };
-        if own.mask != Some(mask) {
-            self.allocation.set(&own.class, &settings)?;
-            own.mask = Some(mask);
-        }
-        Ok(())
+        give(self.allocation.as_mut(), self.corunner.as_mut(), mask, &settings)
     }
 
     /// Confines what is in no class to ways.

@@ -20,8 +20,6 @@ const WINDOW_SLICE_NS: u64 = 50_000_000;
 const RETRIES: u32 = 3;
 /// Slices after which that is seen.
 const SEEN_AFTER: u32 = 3;
-/// How far above the mask an occupancy may be (as in `settle`).
-const TOLERANCE: f64 = 0.02;
 
 /// Counters and monitors at one time.
 struct Look {
@@ -261,10 +259,7 @@ impl Running<'_> {
     }
 
     fn is_above(&self, mask: WayMask, slice: &Slice) -> bool {
-        match (slice.occupancy_bytes, self.room(mask).mask_bytes) {
-            (Some(held), Some(bytes)) => held as f64 > bytes as f64 * (1.0 + TOLERANCE),
-            _ => false,
-        }
+        slice.occupancy_bytes.is_some_and(|held| self.room(mask).is_exceeded_by(held))
     }
 }
 

@@ -1,8 +1,7 @@
 //! From what is asked to a sweep that can be run: everything wrong with a request shows here, before anything is changed.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use waytrace_hw::Root;
+use waytrace_hw::clock::unix_ns;
 use waytrace_hw::rdt::{CacheAllocation, DEFAULT_CLASS, Monitored};
 use waytrace_hw::topology::format_list;
 use waytrace_hw::topology_cache::{caches, smt_siblings};
@@ -156,11 +155,6 @@ impl Sweep {
             header,
         })
     }
-}
-
-fn unix_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// CPUs the target may run on; of registers, those whose class is to be changed.

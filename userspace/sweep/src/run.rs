@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
 use waytrace_hw::Root;
+use waytrace_hw::clock::own_cpu_ns;
 use waytrace_hw::undo::Watchdog;
 use waytrace_model::cache::WayMask;
 use waytrace_model::sweep::{EndReason, MissSource, SweepEnd, SweepHeader, SweepPoint};
@@ -222,18 +223,5 @@ impl Running<'_> {
                 return Err(Stop::TargetExited);
             }
         }
-    }
-}
-
-/// CPU time of this process, nanoseconds.
-fn own_cpu_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the structure is ours and lives through the call.
-    let failed = unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    let part = |value: i64| u64::try_from(value).unwrap_or(0);
-    if failed != 0 {
-        0
-    } else {
-        part(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(time.tv_nsec))
     }
 }

@@ -52,6 +52,13 @@ pub struct Room {
     pub line_bytes: u64,
 }
 
+impl Room {
+    /// Whether so many bytes are more than the mask holds, by more than monitors are wrong.
+    pub fn is_exceeded_by(&self, held_bytes: u64) -> bool {
+        self.mask_bytes.is_some_and(|bytes| held_bytes as f64 > bytes as f64 * (1.0 + TOLERANCE))
+    }
+}
+
 /// A change under way.
 #[derive(Debug)]
 pub struct Settling {
@@ -94,7 +101,7 @@ impl Settling {
         ) else {
             return false;
         };
-        if end as f64 > mask as f64 * (1.0 + TOLERANCE) {
+        if self.room.is_exceeded_by(end) {
             return false;
         }
         // The first slice's own growth is not known.

@@ -1,6 +1,7 @@
 //! The process whose curve it is: whether it lives, its threads, where it may run.
 
 use waytrace_hw::Root;
+use waytrace_hw::process::Stat;
 use waytrace_hw::rdt::threads_of_process;
 use waytrace_hw::topology::parse_list;
 
@@ -14,7 +15,7 @@ pub struct Target {
     pub pid: u32,
     /// Its name when it was found.
     pub comm: String,
-    started: String,
+    started: u64,
 }
 
 impl Target {
@@ -24,13 +25,13 @@ impl Target {
     /// [`SweepError::NoTarget`].
     pub fn find(root: &Root, pid: u32) -> Result<Self, SweepError> {
         let comm = root.read(&format!("proc/{pid}/comm")).unwrap_or_default();
-        let started = stat(root, pid).ok_or(SweepError::NoTarget { pid })?;
+        let started = started(root, pid).ok_or(SweepError::NoTarget { pid })?;
         Ok(Self { root: root.clone(), pid, comm, started })
     }
 
     /// Whether it still runs.
     pub fn lives(&self) -> bool {
-        stat(&self.root, self.pid).is_some_and(|started| started == self.started)
+        started(&self.root, self.pid) == Some(self.started)
     }
 
     /// Its threads now, ascending; none where it has ended.
@@ -55,15 +56,9 @@ impl Target {
     }
 }
 
-/// When a process that runs was started; `None` where it does not, also where its parent has not asked for its end yet.
-fn stat(root: &Root, pid: u32) -> Option<String> {
-    let text = root.read(&format!("proc/{pid}/stat")).ok()?;
-    // The name before may hold anything, brackets and blanks too.
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    // `proc_pid_stat(5)`: the state is field 3, the start field 22.
-    let started = fields.nth(18)?;
-    (!matches!(state, "Z" | "X" | "x")).then(|| started.to_owned())
+/// When a process that runs was started, clock ticks since boot; `None` where it does not.
+fn started(root: &Root, pid: u32) -> Option<u64> {
+    Stat::read(root, pid).filter(Stat::is_alive).map(|stat| stat.start_ticks)
 }
 
 #[cfg(test)]

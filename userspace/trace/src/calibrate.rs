@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use waytrace_abi::cookie::{Cookie, FreedSize, NO_ARG, Op};
 use waytrace_abi::settings::Settings;
+use waytrace_hw::clock;
 use waytrace_image::allocators::FileKey;
 use waytrace_image::process;
 
+use crate::Error;
 use crate::kernel::{Counts, Kernel};
 use crate::probes::{Detail, FilePlan, Plan, Point, Prober, Scope};
-use crate::{Error, clock};
 
 /// CPU time a hit takes from the thread that makes it, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

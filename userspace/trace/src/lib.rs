@@ -10,7 +10,6 @@
 pub mod access;
 pub mod budget;
 pub mod calibrate;
-pub mod clock;
 pub mod collect;
 pub mod error;
 pub mod host;

@@ -1,6 +1,6 @@
 //! Random numbers for sampling: cheap, and good enough that nothing periodic hides from them.
 
-use crate::clock;
+use waytrace_hw::clock;
 
 /// Knuth's linear congruential generator (MMIX), of which the upper half is used.
 #[derive(Debug, Clone)]

@@ -11,10 +11,7 @@ use crate::Root;
 use crate::msr::MsrAllocation;
 use crate::rdt::{CacheAllocation, ResctrlState, resctrl_state, why_not};
 use crate::resctrl::Resctrl;
-use crate::undo;
-
-/// Where CPU frequencies are set.
-const POLICIES: &str = "sys/devices/system/cpu/cpufreq";
+use crate::{cpufreq, undo};
 
 /// Caches as far as they can be asked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -97,9 +94,8 @@ pub fn caches(root: &Root) -> CacheFacts {
 
 /// Reads the kernel's frequency policies.
 pub fn frequencies(root: &Root) -> FrequencyFacts {
-    let names = root.names(POLICIES);
-    let policies: Vec<&String> = names.iter().filter(|name| name.starts_with("policy")).collect();
-    let read = |policy: &str, file: &str| root.read(&format!("{POLICIES}/{policy}/{file}")).ok();
+    let policies = cpufreq::policies(root);
+    let read = |policy: &str, file: &str| root.read(&format!("{policy}/{file}")).ok();
     let mut governors: Vec<String> =
         policies.iter().filter_map(|policy| read(policy, "scaling_governor")).collect();
     governors.sort_unstable();
@@ -117,7 +113,7 @@ pub fn frequencies(root: &Root) -> FrequencyFacts {
 fn turbo(root: &Root) -> Option<bool> {
     match root.read_number("sys/devices/system/cpu/intel_pstate/no_turbo") {
         Some(off) => Some(off == 0),
-        None => root.read_number(&format!("{POLICIES}/boost")).map(|on| on != 0),
+        None => root.read_number(&format!("{}/boost", cpufreq::DIR)).map(|on| on != 0),
     }
 }
 

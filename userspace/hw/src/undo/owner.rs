@@ -1,10 +1,9 @@
 //! Whose journal it is: a process, told apart from a later one with its number by the time it began.
-//!
-//! Source: proc(5), `/proc/PID/stat`.
-
-use std::fs;
 
 use serde::{Deserialize, Serialize};
+
+use crate::Root;
+use crate::process::Stat;
 
 /// A process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,13 +16,9 @@ pub struct Owner {
     pub command: String,
 }
 
-/// State and beginning of a process of this machine, whatever the root: journals are of processes, not of hosts.
-fn stat(pid: u32) -> Option<(char, u64)> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything.
-    let mut fields = text.get(text.rfind(')')? + 1..)?.split_whitespace();
-    let state = fields.next()?.chars().next()?;
-    Some((state, fields.nth(18)?.parse().ok()?))
+/// A process of this machine, whatever the root: journals are of processes, not of hosts.
+fn stat(pid: u32) -> Option<Stat> {
+    Stat::read(&Root::default(), pid)
 }
 
 impl Owner {
@@ -33,14 +28,14 @@ impl Owner {
         let arguments = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
         Self {
             pid,
-            started: stat(pid).map_or(0, |(_, started)| started),
+            started: stat(pid).map_or(0, |stat| stat.start_ticks),
             command: arguments.collect::<Vec<_>>().join(" "),
         }
     }
 
     /// Whether it runs. A zombie does not: its locks are gone.
     pub fn is_alive(&self) -> bool {
-        stat(self.pid).is_some_and(|(state, started)| started == self.started && !matches!(state, 'Z' | 'X'))
+        stat(self.pid).is_some_and(|stat| stat.start_ticks == self.started && stat.is_alive())
     }
 }
 
@@ -59,7 +54,7 @@ mod tests {
     #[test]
     fn a_zombie_is_gone() {
         let mut child = std::process::Command::new("true").spawn().unwrap();
-        let (_, started) = stat(child.id()).unwrap();
+        let started = stat(child.id()).unwrap().start_ticks;
         let owner = Owner { pid: child.id(), started, command: String::new() };
         while owner.is_alive() {
             std::thread::yield_now();

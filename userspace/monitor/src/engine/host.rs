@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use waytrace_hw::clock;
 use waytrace_model::monitor::{HostWindow, Metric, ProcessWindow, TargetWindow, Values};
-use waytrace_trace::clock;
 use waytrace_trace::host::{ProcessId, ProcessNumbers, Watch};
 use waytrace_trace::turn::TurnResult;
 

@@ -20,10 +20,11 @@ mod spent;
 
 use std::time::{Duration, Instant};
 
+use waytrace_hw::clock;
 use waytrace_model::monitor::{CollectorShare, HostWindow, OwnCost, ShareState};
+use waytrace_trace::Error;
 use waytrace_trace::host::{ProcessEvent, Watch};
 use waytrace_trace::turn::{TurnPlan, Turns};
-use waytrace_trace::{Error, clock};
 
 use budget::{Division, Taken};
 use host::Host;

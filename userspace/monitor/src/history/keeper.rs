@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tracing::{info, warn};
+use waytrace_hw::clock::unix_ns;
 use waytrace_store::{MonitorWriter, StoreError, Tended, is_ours, set_aside};
 
 use super::queue::{Item, Queue, Wake};
@@ -118,7 +119,7 @@ impl Keeper {
                 Wake::Stop => break,
             }
         }
-        if let Some(Err(error)) = self.writer.take().map(|writer| writer.end(now_unix_ns())) {
+        if let Some(Err(error)) = self.writer.take().map(|writer| writer.end(unix_ns())) {
             warn!("the end of the history's session is not stored: {error}");
         }
         self.queue.end();
@@ -205,7 +206,7 @@ impl Keeper {
     }
 
     fn put_aside(&mut self, why: &StoreError) -> std::io::Result<()> {
-        let aside = set_aside(&self.path, now_unix_ns())?;
+        let aside = set_aside(&self.path, unix_ns())?;
         warn!("{why}; it is now {}, and a new history is begun", aside.display());
         self.with_state(|state| {
             state.set_aside += 1;
@@ -250,9 +251,4 @@ fn bytes_on_disk(path: &Path) -> u64 {
         std::fs::metadata(name).map_or(0, |metadata| metadata.len())
     };
     size("") + size("-wal")
-}
-
-fn now_unix_ns() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -7,8 +7,7 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use thiserror::Error;
-
-use super::sys;
+use waytrace_hw::clock::monotonic_ns;
 
 /// Why nobody can be told.
 #[derive(Debug, Error)]
@@ -88,7 +87,7 @@ impl Notifier {
     /// As [`Self::ready`].
     pub fn reloading(&self) -> Result<(), NotifyError> {
         // `Type=notify-reload` needs the time, by which it tells this answer from an earlier one.
-        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}\n", sys::monotonic_us()))
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={}\n", monotonic_ns() / 1000))
     }
 
     /// The end has begun.
@@ -152,11 +151,11 @@ mod tests {
         assert!(notifier.is_there());
         notifier.ready("watching 3 targets").unwrap();
         assert_eq!(received(socket), "READY=1\nSTATUS=watching 3 targets\n");
-        let before = sys::monotonic_us();
+        let before = monotonic_ns() / 1000;
         notifier.reloading().unwrap();
         let message = received(socket);
         let time = message.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap().trim_end();
-        assert!((before..=sys::monotonic_us()).contains(&time.parse().unwrap()), "{message}");
+        assert!((before..=monotonic_ns() / 1000).contains(&time.parse().unwrap()), "{message}");
         notifier.status("one\nWATCHDOG=trigger").unwrap();
         assert_eq!(received(socket), "STATUS=one WATCHDOG=trigger\n", "no message within a message");
         notifier.ping().unwrap();

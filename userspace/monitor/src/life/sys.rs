@@ -1,4 +1,4 @@
-//! System calls about capabilities and time that no crate in the tree wraps.
+//! System calls about capabilities that no crate in the tree wraps.
 
 use std::fs;
 use std::io;
@@ -27,14 +27,6 @@ struct Half {
 /// Threads of this process.
 pub fn threads() -> usize {
     fs::read_dir("/proc/self/task").map_or(1, Iterator::count)
-}
-
-/// `CLOCK_MONOTONIC` in microseconds.
-pub fn monotonic_us() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a timespec for the call to write; the clock exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
-    time.tv_sec as u64 * 1_000_000 + time.tv_nsec as u64 / 1000
 }
 
 fn get() -> io::Result<[Half; 2]> {

@@ -167,22 +167,6 @@ fn give_up_capabilities() -> io::Result<()> {
     }
 }
 
-/// Of a running process, from `/proc/PID/stat` (proc(5): fields 14 and 15, in ticks); 0 where it is gone.
-pub fn cpu_ns(pid: u32) -> u64 {
-    let ticks = || {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name in brackets may hold anything; behind it comes field 3.
-        let (_, rest) = stat.rsplit_once(')')?;
-        let mut fields = rest.split_whitespace().skip(11);
-        let mut next = || fields.next()?.parse::<u64>().ok();
-        next()?.checked_add(next()?)
-    };
-    // SAFETY: sysconf passes no pointers.
-    let per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) };
-    let per_second = u64::try_from(per_second).ok().filter(|ticks| *ticks > 0).unwrap_or(100);
-    ticks().unwrap_or(0).saturating_mul(1_000_000_000 / per_second)
-}
-
 fn ns(time: libc::timeval) -> u64 {
     let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
     let micros = u64::try_from(time.tv_usec).unwrap_or(0);

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::process::{Manner, Process, cpu_ns};
+use waytrace_hw::clock::process_cpu_ns;
+
+use super::process::{Manner, Process};
 
 /// Attaching and finishing may take so long besides the recording itself.
 const BESIDES: Duration = Duration::from_secs(60);
@@ -33,7 +35,8 @@ impl Account {
     pub fn cpu_ns(&self) -> u64 {
         let running = match self.running.load(Ordering::Acquire) {
             0 => 0,
-            pid => cpu_ns(pid),
+            // One that has gone is among the finished.
+            pid => process_cpu_ns(pid).unwrap_or(0),
         };
         let now_ns = self.finished_ns.load(Ordering::Acquire).saturating_add(running);
         self.told_ns.fetch_max(now_ns, Ordering::AcqRel).max(now_ns)

@@ -3,6 +3,7 @@
 use std::fs;
 
 use waytrace_hw::Root;
+use waytrace_hw::process::Stat;
 
 /// What is known of a process at once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -27,20 +28,9 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 impl Seen {
     /// Reads `/proc/PID/stat`; `None` where the process has gone.
     pub fn read(root: &Root, pid: u32) -> Option<Self> {
-        let bytes = fs::read(root.path(&format!("proc/{pid}/stat"))).ok()?;
-        let text = String::from_utf8_lossy(&bytes);
-        let (before, after) = text.rsplit_once(')')?;
-        let (_, comm) = before.split_once('(')?;
-        // Fields from the third on: proc(5).
-        let fields: Vec<&str> = after.split_whitespace().collect();
-        let number = |field: usize| -> Option<u64> { fields.get(field - 3)?.parse().ok() };
-        Some(Self {
-            pid,
-            start_boot_ns: number(22)?.checked_mul(TICK_NS)?,
-            comm: comm.to_owned(),
-            ppid: u32::try_from(number(4)?).ok()?,
-            kernel_thread: number(9)? & KERNEL_THREAD != 0,
-        })
+        let Stat { comm, ppid, flags, start_ticks, .. } = Stat::read(root, pid)?;
+        let start_boot_ns = start_ticks.checked_mul(TICK_NS)?;
+        Some(Self { pid, start_boot_ns, comm, ppid, kernel_thread: flags & KERNEL_THREAD != 0 })
     }
 
     /// Whether both are the same process. Times are compared by ticks, so that those of the kernel's news and of `/proc` agree; an id is not

@@ -4,16 +4,15 @@
 //! `waytrace doctor --restore`. Source: Documentation/admin-guide/pm/cpufreq.rst.
 
 use std::fs::{self, OpenOptions};
-use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
 use waytrace_hw::Root;
+use waytrace_hw::cpufreq::{DIR, policies};
 use waytrace_hw::undo::{self, Journal, Outcome, Undo, Undone};
 use waytrace_model::bench::Frequency;
 
 use super::super::output::say;
 
-const POLICIES: &str = "sys/devices/system/cpu/cpufreq";
 /// Of the journal.
 const PURPOSE: &str = "frequency";
 
@@ -29,7 +28,7 @@ pub fn check(root: &Root, wanted: &Frequency) -> anyhow::Result<()> {
     let policies = policies(root);
     ensure!(
         !policies.is_empty(),
-        "`frequency` cannot be set on this machine: /{POLICIES} has no policies; remove it, or make the mode `optional = true`"
+        "`frequency` cannot be set on this machine: /{DIR} has no policies; remove it, or make the mode `optional = true`"
     );
     for policy in policies {
         let text = |file: &str| root.read(&format!("{policy}/{file}")).unwrap_or_default();
@@ -127,18 +126,10 @@ fn write(root: &Root, path: &str, value: &str) -> anyhow::Result<()> {
 }
 
 /// Paths of the policies below the root.
-fn policies(root: &Root) -> Vec<String> {
-    let Ok(entries) = fs::read_dir(root.path(POLICIES)) else { return Vec::new() };
-    let paths = entries.flatten().map(|entry| entry.path());
-    let names = paths.filter_map(|path: PathBuf| path.file_name()?.to_str().map(str::to_owned));
-    let mut policies: Vec<String> =
-        names.filter(|name| name.starts_with("policy")).map(|name| format!("{POLICIES}/{name}")).collect();
-    policies.sort();
-    policies
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
 
     const FILES: [(&str, &str); 6] = [
@@ -153,7 +144,7 @@ mod tests {
     fn machine() -> (tempfile::TempDir, Root) {
         let place = tempfile::tempdir().unwrap();
         for policy in ["policy0", "policy1"] {
-            let folder = place.path().join(POLICIES).join(policy);
+            let folder = place.path().join(DIR).join(policy);
             fs::create_dir_all(&folder).unwrap();
             for (file, text) in FILES {
                 fs::write(folder.join(file), text).unwrap();
@@ -165,7 +156,7 @@ mod tests {
     }
 
     fn settings(root: &Root) -> Vec<String> {
-        let read = |file: &str| root.read(&format!("{POLICIES}/policy1/{file}")).unwrap();
+        let read = |file: &str| root.read(&format!("{DIR}/policy1/{file}")).unwrap();
         ["scaling_governor", "scaling_min_freq", "scaling_max_freq"].map(read).to_vec()
     }
 

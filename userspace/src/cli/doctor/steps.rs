@@ -11,9 +11,9 @@ use std::process::Command;
 use anyhow::{Context as _, bail, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
-use waytrace_hw::Root;
 use waytrace_hw::rdt::{ResctrlState, resctrl_state, why_not};
 use waytrace_hw::undo::{Journal, Undo};
+use waytrace_hw::{Root, cpufreq};
 
 const CPUS: &str = "sys/devices/system/cpu";
 const PARANOID: &str = "proc/sys/kernel/perf_event_paranoid";
@@ -170,7 +170,7 @@ fn frequency(root: &Root, journal: &mut Journal) -> anyhow::Result<Step> {
 fn here((outcome, line): Step) -> Step {
     match outcome {
         Outcome::NotHere => {
-            (outcome, format!("/{CPUS}/cpufreq has no policies: the kernel sets no frequency here"))
+            (outcome, format!("/{} has no policies: the kernel sets no frequency here", cpufreq::DIR))
         }
         outcome => (outcome, line),
     }
@@ -190,16 +190,10 @@ fn each_policy(
     root: &Root,
     mut act: impl FnMut(&str) -> anyhow::Result<Outcome>,
 ) -> anyhow::Result<(Outcome, usize)> {
-    let dir = format!("{CPUS}/cpufreq");
-    let entries = fs::read_dir(root.path(&dir)).into_iter().flatten().flatten();
-    let mut policies: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with("policy"))
-        .collect();
-    policies.sort_unstable();
+    let policies = cpufreq::policies(root);
     let mut outcome = if policies.is_empty() { Outcome::NotHere } else { Outcome::Already };
     for policy in &policies {
-        if act(&format!("{dir}/{policy}"))? == Outcome::Changed {
+        if act(policy)? == Outcome::Changed {
             outcome = Outcome::Changed;
         }
     }

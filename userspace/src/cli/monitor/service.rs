@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use waytrace_hw::Machine;
+use waytrace_hw::clock;
 use waytrace_model::monitor::{Alert, HostWindow, ShareState};
 use waytrace_monitor::config::{CollectorName, Config, Switch};
 use waytrace_monitor::engine::{Members, Others};
@@ -18,7 +19,6 @@ use waytrace_monitor::life::{Notifier, NotifyError, Watchdog};
 use waytrace_monitor::rules::{Event, Rules};
 use waytrace_monitor::web::{About, HistoryState, HookState, JsonLines, Server, ServerHandle, WebState};
 use waytrace_store::Session;
-use waytrace_trace::clock;
 
 use super::args::Args;
 use super::measuring::{Command, Measuring};

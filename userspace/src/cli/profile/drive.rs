@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use waytrace_hw::clock;
 use waytrace_model::run::{EndedBy, RunHeader, TargetInfo};
 use waytrace_store::{RunId, RunWriter, Store};
-use waytrace_trace::clock;
 use waytrace_trace::session::{Request, Session};
 
 use super::super::exit::Incomplete;

@@ -6,7 +6,8 @@ use waytrace_model::cache_report::Interface;
 use waytrace_model::sweep::EndReason;
 
 use super::from_word;
-use crate::codec::{Quantity, quantity};
+use crate::codec::quantity;
+use crate::prune::delete_older;
 use crate::series::SeriesId;
 use crate::time::rfc3339;
 
@@ -86,16 +87,10 @@ pub(super) fn exists(connection: &Connection, id: SeriesId) -> rusqlite::Result<
 ///
 /// Names, newest first. A point of a sweep that goes on is younger, so it stays.
 pub(crate) fn delete_old(connection: &Connection, limit_unix_ns: u64) -> rusqlite::Result<Vec<String>> {
-    let mut delete = connection.prepare(
-        "DELETE FROM sweep WHERE started_at_unix_ns <= ?1 AND NOT EXISTS (
+    let sql = "DELETE FROM sweep WHERE started_at_unix_ns <= ?1 AND NOT EXISTS (
              SELECT 1 FROM sweep_point WHERE sweep_id = sweep.id AND at_ns + window_ns > ?1 - sweep.started_at_unix_ns)
-         RETURNING id, name",
-    )?;
-    let names = delete
-        .query_map([Quantity(limit_unix_ns)], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)))?;
-    let mut names: Vec<(i64, String)> = names.collect::<rusqlite::Result<_>>()?;
-    names.sort_by_key(|(id, _)| std::cmp::Reverse(*id));
-    Ok(names.into_iter().map(|(_, name)| name).collect())
+         RETURNING id, name";
+    delete_older(connection, sql, limit_unix_ns)
 }
 
 /// Deletes these sweeps whatever their age. Names, in their order.

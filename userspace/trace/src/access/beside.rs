@@ -9,8 +9,7 @@
 use std::io;
 
 use waytrace_hw::affinity::{self, Cpus};
-
-use crate::clock;
+use waytrace_hw::clock;
 
 /// Weight of the newest check in the share that fails.
 const NEWEST: f64 = 1.0 / 48.0;

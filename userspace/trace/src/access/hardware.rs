@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::os::fd::AsFd;
 
+use waytrace_hw::clock;
 use waytrace_hw::sampling::{self, Event, MemorySample, Sampler, SamplingSource, Scope, Transport};
 use waytrace_model::access::{AccessKind, AccessTotals, Source};
 use waytrace_model::access_heat::HeatWindow;
@@ -15,9 +16,9 @@ use super::heat::Heat;
 use super::places::Places;
 use super::worker::Sampled;
 use super::{Finished, Rate, Targets};
+use crate::Error;
 use crate::collect::thread_events;
 use crate::kernel::Kernel;
-use crate::{Error, clock};
 
 /// Room for records of each CPU, in bytes: some ten thousand, which a drain comes for 20 times a second.
 const RING_BYTES: usize = 1 << 20;

@@ -38,6 +38,7 @@ mod space;
 mod walk;
 mod worker;
 
+use waytrace_hw::clock;
 use waytrace_model::access::{Access, AccessTotals};
 use waytrace_model::access_heat::HeatWindow;
 use waytrace_model::collector::Status;
@@ -48,8 +49,8 @@ pub use rate::{RATES_HZ, Rate};
 pub use walk::Pace;
 use walk::Walk;
 
+use crate::Error;
 use crate::kernel::Kernel;
-use crate::{Error, clock};
 use blocks::Blocks;
 use worker::Sampled;
 

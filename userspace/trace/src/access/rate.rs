@@ -2,12 +2,13 @@
 
 use waytrace_abi::access::{Hot, LINE_BYTES};
 use waytrace_abi::settings::Settings;
+use waytrace_hw::clock;
 
 use super::draw::SAMPLES_PER_WALK;
 use super::walk::clock_event;
+use crate::Error;
 use crate::collect::thread_events::{ThreadEvents, Wanted};
 use crate::kernel::Kernel;
-use crate::{Error, clock};
 
 /// Sampling rates that make sense, per second of a thread's CPU time.
 pub const RATES_HZ: std::ops::RangeInclusive<f64> = 1.0..=20_000.0;

@@ -12,13 +12,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use waytrace_analysis::duty::{Factors, Kind, Sample};
+use waytrace_hw::clock;
 
 use super::{Shared, Timed};
+use crate::Error;
 use crate::calibrate::Costs;
 use crate::kernel::{Counts, TotalsReader};
 use crate::probes::{Placed, Plan, Prober, Reaper, Scope};
 use crate::random::Random;
-use crate::{Error, clock};
 
 /// Mean time between the starts of two windows.
 const PERIOD_NS: u64 = 400_000_000;

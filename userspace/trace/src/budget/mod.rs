@@ -12,14 +12,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use waytrace_analysis::duty::{self, Factors, Run, Sample, Unusable};
+use waytrace_hw::clock;
 use waytrace_image::allocators::AllocatorMap;
 use waytrace_model::allocation::{AllocationTotals, AllocationWindow, Mode};
 
+use crate::Error;
 use crate::calibrate::Costs;
 use crate::collect::allocations::{Baseline, Scale, histogram};
 use crate::kernel::{Kernel, TotalsReader};
 use crate::probes::{Detail, Plan, Prober};
-use crate::{Error, clock};
 use control::CostRate;
 use past::Observed;
 pub use past::Past;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use waytrace_hw::Machine;
+use waytrace_hw::clock;
 use waytrace_hw::events::{Source, resolve};
 use waytrace_model::monitor::{CollectorShare, ShareState};
 
 use super::ProcessNumbers;
+use crate::Error;
 use crate::collect::perf::{Events, Perf};
 use crate::kernel::Kernel;
-use crate::{Error, clock};
 
 /// In the order of their positions.
 const EVENTS: [&str; 3] = ["cycles", "instructions", "cache-misses"];

@@ -20,15 +20,16 @@ use waytrace_abi::counter::TaskNumbers;
 use waytrace_abi::lifecycle;
 use waytrace_abi::pod;
 use waytrace_abi::settings::Settings;
+use waytrace_hw::clock;
 use waytrace_model::collector::Loss;
 use waytrace_model::monitor::CollectorShare;
 
 pub use book::ProcessNumbers;
 
+use crate::Error;
 use crate::kernel::{Constants, HeatRoom, Kernel};
 use crate::probes::Prober;
 use crate::record::{self, Record};
-use crate::{Error, clock};
 use book::Book;
 use events::Counted;
 use mappings::Watched;

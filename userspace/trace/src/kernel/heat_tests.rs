@@ -8,8 +8,8 @@ use waytrace_hw::counter::Inherit;
 use waytrace_hw::sampling::{Rate, Sampler, Sampling, SamplingSource, Scope};
 
 use super::*;
-use crate::clock;
 use crate::kernel::Constants;
+use waytrace_hw::clock;
 
 #[repr(align(4096))]
 struct Page(AtomicU64);

@@ -10,9 +10,10 @@ use waytrace_abi::loss;
 use waytrace_abi::mapping::MapTotals;
 use waytrace_abi::pod::Pod;
 use waytrace_abi::settings::Settings;
+use waytrace_hw::clock;
 
 use super::{Kernel, object, sys};
-use crate::{Error, clock};
+use crate::Error;
 
 /// A shared record as aya wants it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

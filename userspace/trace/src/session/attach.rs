@@ -4,6 +4,7 @@ use waytrace_abi::allocation::Peak;
 use waytrace_abi::cookie::FreedSize;
 use waytrace_abi::settings::Settings;
 use waytrace_hw::Machine;
+use waytrace_hw::clock;
 use waytrace_hw::events::{EventSpec, PerfAttr, Source};
 use waytrace_image::allocators::{self, AllocatorMap};
 use waytrace_image::process;
@@ -22,7 +23,7 @@ use crate::collect::tasks::Tasks;
 use crate::kernel::{Constants, HeatRoom, Kernel};
 use crate::probes::{Detail, Placed, Plan, Prober};
 use crate::stacks::Worker;
-use crate::{Error, calibrate, clock};
+use crate::{Error, calibrate};
 
 impl Session {
     /// Loads the kernel part and attaches every collector that can run.

@@ -1,6 +1,7 @@
 //! The end of a session: probes go, sites and stacks get their names, and what it all cost is said.
 
 use waytrace_abi::allocation::{NO_STACK, Site};
+use waytrace_hw::{clock, process};
 use waytrace_model::access::{AccessTotals, Source};
 use waytrace_model::allocation::{AllocationTotals, TracedAllocation};
 use waytrace_model::batch::{Batch, Epilogue};
@@ -8,11 +9,11 @@ use waytrace_model::collector::{Overhead, Status};
 use waytrace_model::run::EndedBy;
 
 use super::{AllocationMode, Probes, Session, sliver};
+use crate::Error;
 use crate::collect::allocations::{self, Baseline, Scale};
 use crate::names::Names;
 use crate::probes::Detail;
 use crate::stacks::Stacks;
-use crate::{Error, clock};
 
 /// Most of its CPU time a target can be said to have spent on probes.
 const MOST_COST_RATIO: f64 = 0.999;
@@ -229,7 +230,7 @@ impl Session {
             tool_cpu_pct: Some(
                 100.0 * clock::own_cpu_ns().saturating_sub(self.own_cpu_start_ns) as f64 / run_ns,
             ),
-            tool_rss_bytes: clock::own_peak_rss_bytes(),
+            tool_rss_bytes: process::own_peak_rss_bytes(),
             probe_hit_ns: Some(if hits > 0 {
                 probes_ns.min(most_ns) / hits as f64
             } else {

@@ -13,6 +13,7 @@ mod wrappers;
 
 use aya::maps::{MapData, RingBuf};
 use waytrace_abi::lifecycle::{self, Lifecycle};
+use waytrace_hw::clock;
 use waytrace_image::allocators;
 use waytrace_image::process;
 use waytrace_model::allocation::{AllocationWindow, MapEvent, TracedAllocation};
@@ -36,7 +37,7 @@ use crate::kernel::{Kernel, Sums};
 use crate::probes::{Detail, Placed, Plan, Prober};
 use crate::record::{self, Record};
 use crate::stacks::Worker;
-use crate::{Error, calibrate, clock};
+use crate::{Error, calibrate};
 
 /// Windows between two looks at whether the targets live.
 const LOOK_WINDOWS: u64 = 16;

@@ -19,6 +19,7 @@ use aya::maps::{MapData, RingBuf};
 use waytrace_abi::cookie::FreedSize;
 use waytrace_abi::settings::Settings;
 use waytrace_hw::Machine;
+use waytrace_hw::clock;
 use waytrace_image::allocators::{self, AllocatorMap};
 use waytrace_image::process;
 use waytrace_image::symbols::{self, Symbolizer};
@@ -26,6 +27,7 @@ use waytrace_model::access::Access;
 
 pub use result::{Sampled, SiteShare, TurnResult};
 
+use crate::Error;
 use crate::access::{Accesses, Pace, Rate, Ready, Targets};
 use crate::budget::{Budgeted, Past};
 use crate::calibrate::{self, Costs};
@@ -37,7 +39,6 @@ use crate::probes::{Detail, Prober};
 use crate::record::{self, Record};
 use crate::session::enter_wrappers;
 use crate::stacks::Worker;
-use crate::{Error, clock};
 
 /// Nobody has this id: nobody is measured between turns.
 const NOBODY: u32 = u32::MAX;
