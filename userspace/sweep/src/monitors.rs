@@ -3,10 +3,7 @@
 use waytrace_hw::rdt::{CacheAllocation, EventReading, Monitored, RdtError, Reading};
 use waytrace_model::cache::CacheId;
 use waytrace_model::sweep::CacheMonitor;
-
-const OCCUPANCY: &str = "llc_occupancy";
-const TOTAL: &str = "mbm_total_bytes";
-const LOCAL: &str = "mbm_local_bytes";
+use waytrace_occupancy::{LOCAL, OCCUPANCY, TOTAL, moved};
 
 /// Readings of a class or monitor at one time.
 #[derive(Debug, Clone, Default)]
@@ -44,10 +41,7 @@ impl Sample {
 
     fn moved(&self, before: &Self, event: &str, cache_id: CacheId, wrap_bytes: Option<u64>) -> Option<u64> {
         let (now, before) = (value(self.of(event, cache_id)?)?, value(before.of(event, cache_id)?)?);
-        match wrap_bytes.filter(|_| now < before) {
-            Some(wrap) => wrap.checked_sub(before)?.checked_add(now),
-            None => now.checked_sub(before),
-        }
+        moved(before, now, wrap_bytes)
     }
 
     /// Bytes moved in all caches together since `before`; `None` where any does not tell.

@@ -7,7 +7,7 @@ use super::tree::{Tree, Violation};
 /// `*` stands for all libraries; nothing may use the binary, the apps, the tests or this program. `trace` uses
 /// `analysis` for the estimators its budgeted collectors need while they run, `store` for what it derives from samples as it
 /// reads them.
-const ARROWS: [(&str, &[&str]); 23] = [
+const ARROWS: [(&str, &[&str]); 24] = [
     ("waytrace-abi", &[]),
     ("waytrace-ebpf", &["waytrace-abi"]),
     ("waytrace-ebpf-toolchain", &[]),
@@ -35,13 +35,18 @@ const ARROWS: [(&str, &[&str]); 23] = [
             "waytrace-hw",
             "waytrace-image",
             "waytrace-model",
+            "waytrace-occupancy",
             "waytrace-report",
             "waytrace-store",
             "waytrace-trace",
         ],
     ),
+    ("waytrace-occupancy", &["waytrace-hw", "waytrace-model"]),
     ("waytrace-store", &["waytrace-analysis", "waytrace-model"]),
-    ("waytrace-sweep", &["waytrace-analysis", "waytrace-hw", "waytrace-measure", "waytrace-model"]),
+    (
+        "waytrace-sweep",
+        &["waytrace-analysis", "waytrace-hw", "waytrace-measure", "waytrace-model", "waytrace-occupancy"],
+    ),
     ("waytrace-analysis", &["waytrace-model"]),
     ("waytrace-anomaly", &["waytrace-model"]),
     ("waytrace-report", &["waytrace-model"]),

@@ -1,10 +1,6 @@
 //! `waytrace cache watch`: occupancy and bandwidth of processes, classes, groups and CPUs, as they are.
 
-mod follow;
-mod meter;
-mod own;
 mod render;
-mod target;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -13,13 +9,12 @@ use anyhow::ensure;
 use waytrace_hw::rdt::Monitored;
 use waytrace_hw::topology::parse_list;
 use waytrace_model::units::parse_duration_ns;
+use waytrace_occupancy::{Target, Watcher};
 
 use super::super::Outcome;
 use super::super::bench::signals::Signals;
 use super::super::output::{print, say, terminal_columns};
 use super::Host;
-use follow::Watcher;
-use target::Target;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -60,7 +55,9 @@ pub fn run(args: &Args, host: &Host) -> Outcome {
     let mut signals = Signals::block()?;
     let mut watcher = Watcher::new(host.root(), host.open()?, targets)?;
     let watched = watch(args, host, &mut watcher, &mut signals, interval);
-    let restored = watcher.end();
+    let undone = watcher.end();
+    let restored = undone.restored;
+    undone.left.iter().for_each(|line| say(line));
     let is_complete = watched?;
     if !restored {
         say("monitoring groups are left; `waytrace doctor --restore` removes them");
@@ -99,7 +96,7 @@ fn watch(
     interval: Duration,
 ) -> anyhow::Result<bool> {
     let mut output = Output::new(args.json, !host.root().is_live());
-    let pause = watcher.allocation.wrap_bytes().map_or(interval, |wrap| {
+    let pause = watcher.allocation().wrap_bytes().map_or(interval, |wrap| {
         let round = Duration::from_secs_f64(wrap as f64 / FASTEST as f64);
         round.clamp(SHORTEST, Duration::from_secs(1)).min(interval)
     });
@@ -158,7 +155,7 @@ impl Output {
 
     fn show(&mut self, watcher: &Watcher, interval: Duration, since_start: Duration) -> anyhow::Result<()> {
         let interval_ns = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX);
-        let interface = watcher.allocation.interface();
+        let interface = watcher.allocation().interface();
         let sample = render::sample(&watcher.rows, interval_ns, interface, self.simulated);
         if self.json {
             return print(&(serde_json::to_string(&sample)? + "\n"));

@@ -4,14 +4,13 @@ use waytrace_hw::rdt::Monitored;
 use waytrace_model::cache::CacheId;
 use waytrace_model::cache_report::Interface;
 use waytrace_model::cache_watch::{
-    Missing, SCHEMA_VERSION, WatchCache, WatchMissing, WatchRow, WatchSample, WatchSource,
+    SCHEMA_VERSION, WatchCache, WatchMissing, WatchRow, WatchSample, WatchSource,
 };
 use waytrace_model::units::format_bytes;
+use waytrace_occupancy::{LOCAL, OCCUPANCY, Row, TOTAL};
 
 use super::super::super::output::{now_unix_ns, plain};
 use super::super::super::table::{Table, left, right};
-use super::meter::{LOCAL, OCCUPANCY, TOTAL};
-use super::target::Row;
 
 /// The interval as data.
 pub fn sample(rows: &[Row], interval_ns: u64, interface: Interface, simulated: bool) -> WatchSample {
@@ -26,9 +25,6 @@ pub fn sample(rows: &[Row], interval_ns: u64, interface: Interface, simulated: b
 }
 
 fn row(row: &Row) -> WatchRow {
-    let mut ids: Vec<CacheId> = row.sources.iter().flat_map(|source| source.meter.caches()).collect();
-    ids.sort_unstable();
-    ids.dedup();
     WatchRow {
         kind: row.target.kind(),
         target: row.target.name(),
@@ -44,22 +40,18 @@ fn row(row: &Row) -> WatchRow {
                 WatchSource { class, group, own: source.own, others: source.others }
             })
             .collect(),
-        caches: ids.into_iter().map(|id| cache(row, id)).collect(),
+        caches: row.sources.caches().into_iter().map(|id| cache(row, id)).collect(),
     }
 }
 
 /// The sum over all sources, of which none may be missing.
 fn cache(row: &Row, id: CacheId) -> WatchCache {
     let mut missing = Vec::new();
-    let mut sum = |event: &str| {
-        let values = row.sources.iter().map(|source| source.meter.value(event, id));
-        let sum: Result<Vec<u64>, Missing> = values.collect();
-        match sum {
-            Ok(values) => Some(values.into_iter().fold(0u64, u64::saturating_add)),
-            Err(reason) => {
-                missing.push(WatchMissing { event: event.to_owned(), reason });
-                None
-            }
+    let mut sum = |event: &str| match row.sources.value(event, id) {
+        Ok(bytes) => Some(bytes),
+        Err(reason) => {
+            missing.push(WatchMissing { event: event.to_owned(), reason });
+            None
         }
     };
     let (held, total, local) = (sum(OCCUPANCY), sum(TOTAL), sum(LOCAL));

@@ -5,21 +5,23 @@
 
 use std::mem;
 
-use anyhow::bail;
 use waytrace_hw::Root;
 use waytrace_hw::rdt::{CacheAllocation, DEFAULT_CLASS, Monitored, RdtError, threads_of_process};
 use waytrace_hw::topology::{cpus_online, format_list};
+use waytrace_hw::undo::Undone;
 use waytrace_model::cache_report::{Class, Interface};
 
-use super::own::{Own, is_gone};
+use super::OccupancyError;
+use super::groups::{Groups, Members};
+use super::own::Own;
 use super::target::{Places, Row, Target};
+
+/// What the groups made here are for.
+const PURPOSE: &str = "watch";
 
 /// What is watched, and by what.
 pub struct Watcher {
-    root: Root,
-    /// Who is asked.
-    pub allocation: Box<dyn CacheAllocation>,
-    own: Own,
+    groups: Groups,
     /// All that is watched.
     pub rows: Vec<Row>,
     /// Classes and groups that come are watched, too.
@@ -35,7 +37,7 @@ impl Watcher {
         root: Root,
         allocation: Box<dyn CacheAllocation>,
         targets: Vec<Target>,
-    ) -> anyhow::Result<Self> {
+    ) -> Result<Self, OccupancyError> {
         if allocation.interface() == Interface::Msr
             && targets.iter().any(|target| matches!(target, Target::Pid(_)))
         {
@@ -48,31 +50,31 @@ impl Watcher {
         if allocation.capabilities()?.monitoring.is_none() {
             // With the words of who is asked.
             allocation.read(&Monitored::Class(DEFAULT_CLASS.to_owned()))?;
-            bail!("this machine has nothing to watch caches with");
+            return Err(OccupancyError::NoMonitoring);
         }
         let all = targets.is_empty();
         let rows = targets.into_iter().map(Row::new).collect();
-        let own = Own::new(root.clone());
-        let mut watcher = Self { root, allocation, own, rows, all };
+        let own = Own::new(root.clone(), PURPOSE);
+        let mut watcher = Self { groups: Groups { root, allocation, own }, rows, all };
         watcher.check()?;
         // Threads that are born while others are put into a group may be found by the second look only.
         for _ in 0..2 {
             if let Some(lost) = watcher.follow()?.into_iter().next() {
-                bail!(lost);
+                return Err(OccupancyError::Ended(lost));
             }
         }
         Ok(watcher)
     }
 
     /// Whether all targets are there.
-    fn check(&self) -> anyhow::Result<()> {
-        let classes = self.allocation.classes()?;
-        let online = cpus_online(&self.root)?;
+    fn check(&self) -> Result<(), OccupancyError> {
+        let classes = self.groups.allocation.classes()?;
+        let online = cpus_online(&self.groups.root)?;
         for row in &self.rows {
             match &row.target {
                 Target::Group(whom) => find(&classes, whom)?,
                 Target::Pid(pid) => {
-                    threads_of_process(&self.root, *pid)?;
+                    threads_of_process(&self.groups.root, *pid)?;
                 }
                 Target::Cpus(cpus) => {
                     if let Some(cpu) = cpus.iter().find(|cpu| !online.contains(cpu)) {
@@ -88,8 +90,8 @@ impl Watcher {
     ///
     /// # Errors
     /// What cannot be read, or no monitor for who has none.
-    pub fn follow(&mut self) -> anyhow::Result<Vec<String>> {
-        let classes = self.allocation.classes()?;
+    pub fn follow(&mut self) -> Result<Vec<String>, OccupancyError> {
+        let classes = self.groups.allocation.classes()?;
         if self.all {
             self.find_all(&classes);
         }
@@ -99,15 +101,15 @@ impl Watcher {
         for row in rows.iter_mut().filter(|row| !row.ended) {
             let lost = match row.target.clone() {
                 Target::Group(whom) => {
-                    row.add(whom.clone(), false, 0);
+                    row.sources.add(whom.clone(), false, 0);
                     find(&classes, &whom).err().map(|_| format!("{} is gone", row.target))
                 }
-                Target::Pid(pid) => match threads_of_process(&self.root, pid) {
+                Target::Pid(pid) => match threads_of_process(&self.groups.root, pid) {
                     Ok(tids) => self.place(row, &tasks, &tids, true).map(|()| None)?,
                     Err(_) => Some(format!("process {pid} has ended")),
                 },
                 Target::Cpus(wanted) => {
-                    let online = cpus_online(&self.root)?;
+                    let online = cpus_online(&self.groups.root)?;
                     let there: Vec<u32> = wanted.iter().copied().filter(|cpu| online.contains(cpu)).collect();
                     self.place(row, &cpus, &there, false)?;
                     there.is_empty().then(|| format!("CPUs {} are offline", format_list(&wanted)))
@@ -122,7 +124,7 @@ impl Watcher {
 
     /// Classes and groups that have come since.
     fn find_all(&mut self, classes: &[Class]) {
-        let by_registers = self.allocation.interface() == Interface::Msr;
+        let by_registers = self.groups.allocation.interface() == Interface::Msr;
         for class in classes {
             // Registers have no monitors of classes; what has no monitor of its own is the default one's.
             let is_read = !by_registers || class.name == DEFAULT_CLASS;
@@ -145,7 +147,7 @@ impl Watcher {
         places: &Places,
         members: &[u32],
         are_tasks: bool,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), OccupancyError> {
         let (groups, homeless) = places.sort(members);
         // A group of others that nobody is in any more, or one that was removed, has nothing to say of the target.
         row.sources.retain(|source| match &source.whom {
@@ -154,41 +156,20 @@ impl Watcher {
             Monitored::Class(_) => true,
         });
         for ((class, name), others) in groups {
-            let own = row.own(&class).as_ref() == Some(&name);
-            row.add(Monitored::Group { class, name }, own, others);
+            let own = row.sources.own(&class).as_ref() == Some(&name);
+            row.sources.add(Monitored::Group { class, name }, own, others);
         }
         for (class, members) in homeless {
-            let name = match row.own(&class) {
+            let name = match row.sources.own(&class) {
                 Some(name) => name,
-                None => self.own.make(self.allocation.as_mut(), &class)?,
+                None => self.groups.own.make(self.groups.allocation.as_mut(), &class)?,
             };
-            if self.monitor(&class, &name, &members, are_tasks)? {
-                row.add(Monitored::Group { class, name }, true, 0);
+            let members = if are_tasks { Members::Tasks(&members) } else { Members::Cpus(&members) };
+            if self.groups.monitor(&class, &name, members)? {
+                row.sources.add(Monitored::Group { class, name }, true, 0);
             }
         }
         Ok(())
-    }
-
-    /// Puts members of a class into one of its groups. Whether the group is still there.
-    fn monitor(&mut self, class: &str, name: &str, members: &[u32], are_tasks: bool) -> anyhow::Result<bool> {
-        if !are_tasks {
-            return match self.allocation.monitor_cpus(class, name, members) {
-                // One went offline, or to another class, since it was looked at; the next look tells.
-                Err(RdtError::NoCpu { .. }) => Ok(true),
-                Err(error) if is_gone(&error) => Ok(false),
-                result => Ok(result.map(|()| true)?),
-            };
-        }
-        for tid in members {
-            match self.allocation.monitor_tasks(class, name, &[*tid]) {
-                Ok(()) | Err(RdtError::NoTask { .. }) => {}
-                Err(error) if is_gone(&error) => return Ok(false),
-                // The kernel takes no thread of another class: it was moved there meanwhile.
-                Err(RdtError::Refused { source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(true)
     }
 
     /// Reads all of them.
@@ -196,13 +177,8 @@ impl Watcher {
     /// # Errors
     /// What cannot be read; a group that was removed can be done without.
     pub fn read(&mut self) -> Result<(), RdtError> {
-        let wrap = self.allocation.wrap_bytes();
-        for source in self.rows.iter_mut().flat_map(|row| &mut row.sources) {
-            match self.allocation.read(&source.whom) {
-                Ok(readings) => source.meter.observe(&readings, wrap),
-                Err(error) if is_gone(&error) => source.meter.remove(),
-                Err(error) => return Err(error),
-            }
+        for source in self.rows.iter_mut().flat_map(|row| row.sources.iter_mut()) {
+            self.groups.read(&source.whom, &mut source.meter)?;
         }
         Ok(())
     }
@@ -212,14 +188,19 @@ impl Watcher {
         for row in mem::take(&mut self.rows).into_iter().filter(|row| !row.ended) {
             self.rows.push(row);
         }
-        for source in self.rows.iter_mut().flat_map(|row| &mut row.sources) {
+        for source in self.rows.iter_mut().flat_map(|row| row.sources.iter_mut()) {
             source.meter.begin();
         }
     }
 
-    /// Removes what was made. Whether all is as before.
-    pub fn end(self) -> bool {
-        self.own.remove()
+    /// Who is asked.
+    pub fn allocation(&self) -> &dyn CacheAllocation {
+        self.groups.allocation.as_ref()
+    }
+
+    /// Removes what was made.
+    pub fn end(self) -> Undone {
+        self.groups.own.remove()
     }
 }
 

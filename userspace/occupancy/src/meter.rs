@@ -99,12 +99,12 @@ impl Count {
     }
 }
 
-/// From one reading to the next; `None` where a counter that does not wrap went back.
-fn moved(before: u64, now: u64, wrap: Option<u64>) -> Option<u64> {
-    match (now.checked_sub(before), wrap) {
-        (Some(moved), _) => Some(moved),
-        (None, Some(wrap)) => (wrap - before.min(wrap)).checked_add(now),
-        (None, None) => None,
+/// Bytes from one reading of a counter to the next. `wrap` is where it starts again from 0, which it may have done once; `None` is
+/// never. `None` where it went back and does not wrap, or was above its wrap.
+pub fn moved(before: u64, now: u64, wrap: Option<u64>) -> Option<u64> {
+    match wrap.filter(|_| now < before) {
+        Some(wrap) => wrap.checked_sub(before)?.checked_add(now),
+        None => now.checked_sub(before),
     }
 }
 

@@ -5,8 +5,9 @@ use std::fmt;
 
 use waytrace_hw::rdt::{DEFAULT_CLASS, Monitored};
 use waytrace_hw::topology::format_list;
-use waytrace_model::cache_report::Class;
-use waytrace_model::cache_watch::WatchKind;
+use waytrace_model::cache::CacheId;
+use waytrace_model::cache_report::{Class, MonitorGroup};
+use waytrace_model::cache_watch::{Missing, WatchKind};
 
 use super::meter::Meter;
 
@@ -59,7 +60,7 @@ pub struct Row {
     /// Who.
     pub target: Target,
     /// Classes and groups.
-    pub sources: Vec<Source>,
+    pub sources: Sources,
     /// There is nothing more to come.
     pub ended: bool,
 }
@@ -67,23 +68,62 @@ pub struct Row {
 impl Row {
     /// One without a source yet.
     pub fn new(target: Target) -> Self {
-        Self { target, sources: Vec::new(), ended: false }
+        Self { target, sources: Sources::default(), ended: false }
+    }
+}
+
+/// What something is read from.
+#[derive(Debug, Default)]
+pub struct Sources(Vec<Source>);
+
+impl Sources {
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Source> {
+        self.0.iter()
     }
 
-    /// Reads it from there as well, if it is not yet.
+    /// All of them.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Source> {
+        self.0.iter_mut()
+    }
+
+    /// Reads from there as well, if it does not yet.
     pub fn add(&mut self, whom: Monitored, own: bool, others: usize) {
-        match self.sources.iter_mut().find(|source| source.whom == whom) {
+        match self.0.iter_mut().find(|source| source.whom == whom) {
             Some(source) => source.others = others,
-            None => self.sources.push(Source { whom, own, others, meter: Meter::default() }),
+            None => self.0.push(Source { whom, own, others, meter: Meter::default() }),
         }
     }
 
-    /// Its own group in a class.
+    /// The own group in a class.
     pub fn own(&self, class: &str) -> Option<String> {
-        self.sources.iter().filter(|source| source.own).find_map(|source| match &source.whom {
+        self.0.iter().filter(|source| source.own).find_map(|source| match &source.whom {
             Monitored::Group { class: own, name } if own == class => Some(name.clone()),
             _ => None,
         })
+    }
+
+    /// Leaves those it is not to be read from any more.
+    pub fn retain(&mut self, is_kept: impl FnMut(&Source) -> bool) {
+        self.0.retain(is_kept);
+    }
+
+    /// Bytes of an event by all of them together, of which none may be missing, as [`Meter::value`] of each.
+    ///
+    /// # Errors
+    /// The first reason why there is no number.
+    pub fn value(&self, event: &str, cache: CacheId) -> Result<u64, Missing> {
+        let values: Result<Vec<u64>, Missing> =
+            self.0.iter().map(|source| source.meter.value(event, cache)).collect();
+        Ok(values?.into_iter().fold(0u64, u64::saturating_add))
+    }
+
+    /// Caches that gave something, ascending.
+    pub fn caches(&self) -> Vec<CacheId> {
+        let mut ids: Vec<CacheId> = self.0.iter().flat_map(|source| source.meter.caches()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
     }
 }
 
@@ -124,7 +164,7 @@ impl Places {
     fn new(
         classes: &[Class],
         of_class: impl Fn(&Class) -> &Vec<u32>,
-        of_group: impl Fn(&waytrace_model::cache_report::MonitorGroup) -> &Vec<u32>,
+        of_group: impl Fn(&MonitorGroup) -> &Vec<u32>,
     ) -> Self {
         let mut places = Self::default();
         for class in classes {
