@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007-pairs.sql"),
     include_str!("migrations/0008-sweeps.sql"),
     include_str!("migrations/0009-monitor.sql"),
+    include_str!("migrations/0010-local-traffic.sql"),
 ];
 
 /// `WTRC`: tells a waytrace database from any other SQLite file (`file runs.db` shows it too).

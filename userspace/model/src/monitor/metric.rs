@@ -119,6 +119,8 @@ metrics! {
     MemoryTraffic = "mbm_total_bytes", Sum, Bytes;
     /// What waytrace's probes and samples cost the target, as a share of its CPU time.
     Overhead = "overhead_ratio", Mean, Ratio;
+    /// Of the memory bandwidth, that of the node's own memory, where the machine monitors it (MBM).
+    LocalTraffic = "mbm_local_bytes", Sum, Bytes;
 }
 
 impl Metric {

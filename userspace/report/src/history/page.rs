@@ -55,6 +55,7 @@ const GROUPS: [(&str, &[Metric]); 5] = [
             Metric::Samples,
             Metric::LlcOccupancy,
             Metric::MemoryTraffic,
+            Metric::LocalTraffic,
             Metric::CacheMisses,
             Metric::Cycles,
             Metric::Instructions,

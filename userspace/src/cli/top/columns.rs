@@ -156,6 +156,7 @@ fn metric_title(metric: Metric) -> &'static str {
         Metric::CacheMisses => "MISS/S",
         Metric::LlcOccupancy => "LLC",
         Metric::MemoryTraffic => "MBM/S",
+        Metric::LocalTraffic => "LOCAL/S",
         Metric::Overhead => "OVERHD%",
     }
 }

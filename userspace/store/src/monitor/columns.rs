@@ -104,7 +104,12 @@ mod tests {
     #[test]
     fn the_table_has_a_column_for_each_metric_and_no_other() {
         let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(include_str!("../migrations/0009-monitor.sql")).unwrap();
+        for migration in [
+            include_str!("../migrations/0009-monitor.sql"),
+            include_str!("../migrations/0010-local-traffic.sql"),
+        ] {
+            connection.execute_batch(migration).unwrap();
+        }
         let mut statement = connection.prepare("SELECT * FROM monitor_target_window").unwrap();
         let there: Vec<String> = statement.column_names().map(str::to_owned).collect();
         let expected: Vec<&str> = KEYS.into_iter().chain(metrics()).collect();

@@ -7,7 +7,7 @@ const LABELS = {
   mmap_bytes: "Mapped anew", munmap_bytes: "Unmapped", alloc_count: "Allocations", alloc_bytes: "Allocated", free_count: "Frees",
   freed_bytes: "Freed", probed_ratio: "Time probed", access_samples_count: "Access samples", store_ratio: "Stores",
   working_set_bytes: "Working set, at least", cycles_count: "Cycles", instructions_count: "Instructions", cache_misses_count: "Cache misses",
-  llc_occupancy_bytes: "Cache occupied", mbm_total_bytes: "Memory traffic", overhead_ratio: "Overhead",
+  llc_occupancy_bytes: "Cache occupied", mbm_total_bytes: "Memory traffic", mbm_local_bytes: "Of it local", overhead_ratio: "Overhead",
 };
 const part = (title, body) => h("div", {}, h("h3", {}, title), body);
 const absent = text => h("p", { class: "absent" }, text);

@@ -196,9 +196,10 @@ fn regions(paper: &mut Paper<'_>, state: &mut State, window: &HostWindow, target
 }
 
 /// Metrics of the cache, and which collector has them.
-const CACHE: [(Metric, &str); 5] = [
+const CACHE: [(Metric, &str); 6] = [
     (Metric::LlcOccupancy, "cache"),
     (Metric::MemoryTraffic, "cache"),
+    (Metric::LocalTraffic, "cache"),
     (Metric::CacheMisses, "events"),
     (Metric::Instructions, "events"),
     (Metric::Cycles, "events"),
@@ -268,7 +269,7 @@ fn collector(metric: Metric) -> &'static str {
         }
         Metric::Samples | Metric::Stores | Metric::WorkingSet => "accesses",
         Metric::Cycles | Metric::Instructions | Metric::CacheMisses => "events",
-        Metric::LlcOccupancy | Metric::MemoryTraffic => "cache",
+        Metric::LlcOccupancy | Metric::MemoryTraffic | Metric::LocalTraffic => "cache",
         _ => "counters",
     }
 }
