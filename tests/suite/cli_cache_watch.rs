@@ -10,6 +10,7 @@ use waytrace_simhost::hosts;
 use waytrace_simhost::model::program::{Program, Workload};
 use waytrace_simhost::model::task::TaskSpec;
 
+use crate::cli_top_terminal::Terminal;
 use crate::golden::breaches;
 use crate::harness::pipes::DEADLINE;
 use crate::harness::simulated::{LOOP, STREAM, Simulated};
@@ -35,7 +36,7 @@ fn sum(samples: &[Value], name: &str) -> u64 {
     caches.map(|cache| cache[name].as_u64().unwrap_or_else(|| panic!("{cache}"))).sum()
 }
 
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + DEADLINE;
     while !is_so() {
         assert!(Instant::now() < deadline, "{what} never came");
@@ -59,7 +60,7 @@ fn is_watched(host: &Simulated, tid: u32) -> bool {
 }
 
 /// What the registers allocate, and which threads are in which class: no monitoring may touch it.
-fn allocation(host: &Simulated) -> String {
+pub fn allocation(host: &Simulated) -> String {
     let machine = &host.mounted.host().machine;
     let control = &machine.control;
     let classes: BTreeMap<u32, u32> = machine.tasks.iter().map(|(tid, task)| (*tid, task.closid)).collect();
@@ -404,4 +405,41 @@ fn nothing_is_left_after_any_end() {
             wait_until("the state before", || host.state() == before);
         }
     }
+}
+
+/// On a terminal the picture is drawn anew: it grows and shrinks with what is watched, and nothing of the one before shows.
+#[test]
+fn on_a_terminal_the_picture_is_drawn_anew() {
+    let host = or_skip!(Simulated::named("twelve"));
+    host.mkdir("web");
+    let before = host.state();
+    let mut terminal = Terminal::start(&mut host.command(&["watch", "--interval", "50ms"]), 24, 100);
+    terminal.wait_for("web");
+    let first = |terminal: &Terminal| terminal.contents().lines().next().unwrap_or_default().to_owned();
+    assert!(
+        first(&terminal).starts_with("simulated host: figures of no machine, "),
+        "{}",
+        terminal.contents()
+    );
+    // What was above is gone: there is one title, and the time has gone on.
+    let early = first(&terminal);
+    terminal.wait_until("another picture", |terminal| first(terminal) != early);
+    let titles = |terminal: &Terminal| terminal.contents().matches("OCCUPANCY").count();
+    assert_eq!(titles(&terminal), 1);
+    host.mkdir("web/mon_groups/late");
+    terminal.wait_for("web/late");
+    host.rmdir("web/mon_groups/late");
+    terminal.wait_without("web/late");
+    // Numbers come and go in their places.
+    host.mounted.step(1_000_000_000);
+    terminal.wait_until("traffic", |terminal| terminal.contents().contains("MiB/s"));
+    terminal.wait_without("MiB/s");
+    assert_eq!(titles(&terminal), 1);
+    terminal.resize(24, 60);
+    terminal.wait_until("a narrower picture", |terminal| {
+        titles(terminal) == 1 && terminal.contents().lines().all(|line| line.trim_end().chars().count() <= 60)
+    });
+    terminal.press("\u{3}");
+    assert_eq!(terminal.finish(), 0);
+    assert_eq!(host.state(), before);
 }
