@@ -95,6 +95,11 @@ impl Running {
         }
     }
 
+    /// Goes past what it has printed by now.
+    pub fn skip_output(&mut self) {
+        self.stdout.skip();
+    }
+
     /// Asks it to end the run and keep the data, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal(libc::SIGINT);

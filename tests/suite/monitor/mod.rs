@@ -1,5 +1,6 @@
 //! `monitor` on processes of known truth: what windows add up to, who is found, what survives what.
 
+mod caches;
 mod ends;
 mod found;
 mod leak;
@@ -47,6 +48,7 @@ impl Monitor {
 
     /// Waits for so many windows from now on.
     pub fn await_windows(&mut self, count: usize) {
+        self.0.skip_output();
         (0..count).for_each(|_| {
             self.0.await_output();
         });

@@ -20,6 +20,9 @@ pub enum OccupancyError {
     /// No monitors.
     #[error("this machine has nothing to watch caches with")]
     NoMonitoring,
+    /// Groups of a process that is gone.
+    #[error("monitoring groups are left and cannot be removed: {0}; `waytrace doctor --restore` tries again")]
+    Left(String),
     /// It ended while it was looked at for the first time.
     #[error("{0}")]
     Ended(String),

@@ -21,7 +21,7 @@ const PURPOSE: &str = "watch";
 
 /// What is watched, and by what.
 pub struct Watcher {
-    groups: Groups,
+    groups: Groups<dyn CacheAllocation>,
     /// All that is watched.
     pub rows: Vec<Row>,
     /// Classes and groups that come are watched, too.
@@ -162,7 +162,7 @@ impl Watcher {
         for (class, members) in homeless {
             let name = match row.sources.own(&class) {
                 Some(name) => name,
-                None => self.groups.own.make(self.groups.allocation.as_mut(), &class)?,
+                None => self.groups.make(&class)?,
             };
             let members = if are_tasks { Members::Tasks(&members) } else { Members::Cpus(&members) };
             if self.groups.monitor(&class, &name, members)? {
@@ -199,8 +199,8 @@ impl Watcher {
     }
 
     /// Removes what was made.
-    pub fn end(self) -> Undone {
-        self.groups.own.remove()
+    pub fn end(mut self) -> Undone {
+        self.groups.own.end()
     }
 }
 

@@ -3,13 +3,15 @@
 use waytrace_hw::Root;
 use waytrace_hw::rdt::{CacheAllocation, Monitored, RdtError};
 
+use super::OccupancyError;
 use super::meter::Meter;
 use super::own::Own;
+use super::target::{Places, Source, Sources};
 
 /// Who is asked, and what was made.
-pub struct Groups {
+pub struct Groups<A: CacheAllocation + ?Sized> {
     pub root: Root,
-    pub allocation: Box<dyn CacheAllocation>,
+    pub allocation: Box<A>,
     pub own: Own,
 }
 
@@ -22,7 +24,7 @@ pub enum Members<'a> {
     Cpus(&'a [u32]),
 }
 
-impl Groups {
+impl<A: CacheAllocation + ?Sized> Groups<A> {
     /// Puts members of a class into one of its groups. Whether the group is still there.
     ///
     /// # Errors
@@ -49,6 +51,57 @@ impl Groups {
             }
         }
         Ok(true)
+    }
+
+    /// Makes a group of our own in a class.
+    ///
+    /// # Errors
+    /// As [`Own::make`].
+    pub fn make(&mut self, class: &str) -> Result<String, OccupancyError> {
+        self.own.make(self.allocation.as_mut(), class)
+    }
+
+    /// Takes threads of a class out of our groups: they are monitored with their class again, and keep it.
+    ///
+    /// # Errors
+    /// No monitor is left by which to do so, or what the kernel refuses.
+    pub fn pass(&mut self, class: &str, tids: &[u32]) -> Result<(), OccupancyError> {
+        let name = self.make(class)?;
+        let passed = self.monitor(class, &name, Members::Tasks(tids));
+        self.own.remove(self.allocation.as_mut(), class, &name)?;
+        passed?;
+        Ok(())
+    }
+
+    /// Leaves sources that are not there any more; the names of own groups that somebody removed are free again.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn leave_gone(&mut self, sources: &mut Sources, places: &Places) -> Result<(), RdtError> {
+        let is_there = |source: &Source| match &source.whom {
+            Monitored::Group { class, name } => places.has(class, name),
+            Monitored::Class(_) => true,
+        };
+        for source in sources.iter().filter(|source| source.own && !is_there(source)) {
+            if let Monitored::Group { class, name } = &source.whom {
+                self.own.remove(self.allocation.as_mut(), class, name)?;
+            }
+        }
+        sources.retain(is_there);
+        Ok(())
+    }
+
+    /// Removes the own groups of what is not to be read any more.
+    ///
+    /// # Errors
+    /// What the kernel refuses.
+    pub fn give_back(&mut self, sources: &mut Sources) -> Result<(), RdtError> {
+        for source in std::mem::take(sources).iter().filter(|source| source.own) {
+            if let Monitored::Group { class, name } = &source.whom {
+                self.own.remove(self.allocation.as_mut(), class, name)?;
+            }
+        }
+        Ok(())
     }
 
     /// Reads a class or group. One that was removed can be done without.

@@ -18,6 +18,7 @@ pub const LOCAL: &str = "mbm_local_bytes";
 pub struct Meter {
     events: BTreeMap<(String, CacheId), Count>,
     removed: bool,
+    whole: bool,
 }
 
 #[derive(Debug, Default)]
@@ -30,6 +31,7 @@ struct Count {
 impl Meter {
     /// Begins an interval.
     pub fn begin(&mut self) {
+        self.whole = !self.events.is_empty();
         for count in self.events.values_mut() {
             count.moved = 0;
             count.missing = None;
@@ -46,9 +48,24 @@ impl Meter {
         }
     }
 
+    /// Whether it was read for the first time before this interval began, so that what it counts is all of it.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// Whether it was never read.
+    pub fn is_new(&self) -> bool {
+        self.events.is_empty()
+    }
+
     /// There is nothing to be read any more.
     pub fn remove(&mut self) {
         self.removed = true;
+    }
+
+    /// Whether there is nothing to be read any more.
+    pub fn is_removed(&self) -> bool {
+        self.removed
     }
 
     /// Caches that gave something.
@@ -150,6 +167,17 @@ mod tests {
         }
         meter.remove();
         assert_eq!(meter.value(TOTAL, CACHE), Err(Missing::Removed));
+    }
+
+    #[test]
+    fn an_interval_is_whole_if_there_is_a_reading_from_before_it() {
+        let mut meter = Meter::default();
+        meter.begin();
+        assert!(meter.is_new() && !meter.is_whole());
+        meter.observe(&[reading(TOTAL, Reading::Unavailable)], None);
+        assert!(!meter.is_new() && !meter.is_whole());
+        meter.begin();
+        assert!(meter.is_whole());
     }
 
     #[test]

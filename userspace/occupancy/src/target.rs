@@ -182,6 +182,21 @@ impl Places {
         places
     }
 
+    /// Class of a member, and its group in it; who is in no class is in the default one.
+    pub fn of(&self, member: u32) -> (&str, Option<&str>) {
+        self.of.get(&member).map_or((DEFAULT_CLASS, None), |(class, group)| (class, group.as_deref()))
+    }
+
+    /// Members of a group.
+    pub fn size(&self, class: &str, group: &str) -> usize {
+        self.sizes.get(&(class.to_owned(), group.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// All groups, by class and name.
+    pub fn groups(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sizes.keys().map(|(class, group)| (class.as_str(), group.as_str()))
+    }
+
     /// Whether there is such a group.
     pub fn has(&self, class: &str, group: &str) -> bool {
         self.sizes.contains_key(&(class.to_owned(), group.to_owned()))

@@ -11,6 +11,11 @@ const FIRST_COST: f64 = 0.02;
 /// Turns below this share of the time tell too little for what they cost.
 const LEAST_DUTY: f64 = 0.02;
 
+/// A budget in percent of all CPUs as CPU time per time.
+pub fn ratio(cpu_pct: f64, cpus: usize) -> f64 {
+    cpu_pct / 100.0 * cpus.max(1) as f64
+}
+
 /// What a window took of CPU time, all in nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Taken {
@@ -39,17 +44,12 @@ pub struct Division {
 impl Division {
     /// For a budget in percent of all CPUs.
     pub fn new(cpu_pct: f64, cpus: usize) -> Self {
-        Self {
-            budget_ratio: cpu_pct / 100.0 * cpus.max(1) as f64,
-            cost: FIRST_COST,
-            base: 0.0,
-            is_over_memory: false,
-        }
+        Self { budget_ratio: ratio(cpu_pct, cpus), cost: FIRST_COST, base: 0.0, is_over_memory: false }
     }
 
     /// Another budget.
     pub fn set_budget(&mut self, cpu_pct: f64, cpus: usize) {
-        self.budget_ratio = cpu_pct / 100.0 * cpus.max(1) as f64;
+        self.budget_ratio = ratio(cpu_pct, cpus);
     }
 
     /// Learns from a window.

@@ -7,6 +7,7 @@ use waytrace_model::monitor::{HostWindow, Metric, ProcessWindow, TargetWindow, V
 use waytrace_trace::host::{ProcessId, ProcessNumbers, Watch};
 use waytrace_trace::turn::TurnResult;
 
+use super::cache::Processes;
 use super::closer::Closer;
 use super::own;
 use super::schedule::Candidate;
@@ -45,11 +46,20 @@ pub struct Limits {
     pub accesses: bool,
     /// Its mappings may be watched.
     pub mappings: bool,
+    /// Its share of the caches may be monitored.
+    pub cache: bool,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { slowdown_pct: None, cpu_pct: None, allocations: true, accesses: true, mappings: true }
+        Self {
+            slowdown_pct: None,
+            cpu_pct: None,
+            allocations: true,
+            accesses: true,
+            mappings: true,
+            cache: true,
+        }
     }
 }
 
@@ -90,10 +100,12 @@ impl Host {
         self.start_unix_ns = clock::unix_ns();
     }
 
-    /// Follows a process if it belongs to a target, else not any more.
-    pub fn follow(&mut self, watch: &mut Watch, members: &mut impl Membership, process: &ProcessId) {
+    /// Follows a process if it belongs to a target, else not any more. Whether that is another target than before.
+    pub fn follow(&mut self, watch: &mut Watch, members: &mut impl Membership, process: &ProcessId) -> bool {
         let key = (process.tgid, process.start_boot_ns);
-        let done = match members.target_of(process) {
+        let target = members.target_of(process);
+        let is_new = self.followed.get(&key) != target.as_ref();
+        let done = match target {
             Some(target) => {
                 if members.limits(&target).mappings {
                     watch.changed(process.tgid);
@@ -109,6 +121,20 @@ impl Host {
         if let Err(error) = done {
             tracing::debug!(tgid = process.tgid, %error, "cannot be followed from its beginning; windows will tell of it");
         }
+        is_new
+    }
+
+    /// Processes of targets whose caches may be monitored.
+    pub fn cached(&self, members: &impl Membership) -> Processes {
+        let mut processes = Processes::new();
+        for ((tgid, _), target) in &self.followed {
+            if let Some(pids) = processes.get_mut(target) {
+                pids.push(*tgid);
+            } else if members.limits(target).cache {
+                processes.insert(target.clone(), vec![*tgid]);
+            }
+        }
+        processes
     }
 
     /// A process has ended; its numbers are told with the window.

@@ -107,6 +107,7 @@ impl Membership for Members {
             allocations: may(CollectorName::Allocations),
             accesses: may(CollectorName::Accesses),
             mappings: may(CollectorName::Mappings),
+            cache: may(CollectorName::Cache),
         }
     }
 

@@ -1,21 +1,24 @@
 //! What is measured in a window, and what it may cost.
 //!
 //! ```text
-//! Watch (all processes) ─┬─ events ──► Membership ─► whose process it is
-//!                        └─ numbers, once a window ──┐
-//! Turns (one process) ── TurnResult ─────────────────┴─► Host ─► HostWindow
+//! Watch (all processes) ─┬─ events ──► Membership ─► whose process it is ─► Cache: a monitoring group for each target
+//!                        └─ numbers, once a window ──┐                          │ Allotment: how many
+//! Turns (one process) ── TurnResult ─────────────────┴─► Host ─► HostWindow ◄───┘
 //!        ▲ Schedule: whose turn    ▲ Division: how much of the time
 //! ```
 //!
 //! [`Engine`] is single-threaded and does nothing unless [`Engine::run`] is called, which returns with each window; probes of a turn are placed and removed by
 //! threads of `trace`. A turn goes on while windows end.
 
+mod allotment;
 mod budget;
+mod cache;
 mod closer;
 mod host;
 mod members;
 mod own;
 mod schedule;
+mod settings;
 mod spent;
 
 use std::time::{Duration, Instant};
@@ -27,10 +30,12 @@ use waytrace_trace::host::{ProcessEvent, Watch};
 use waytrace_trace::turn::{TurnPlan, Turns};
 
 use budget::{Division, Taken};
+use cache::Cache;
 use host::Host;
 pub use host::{Limits, Membership};
 pub use members::Members;
 use schedule::Schedule;
+pub use settings::{Others, Settings};
 use spent::Spent;
 
 /// How often processes that began are looked at, and records of a turn taken.
@@ -44,53 +49,6 @@ const ACCESSES_HZ: f64 = 40.0;
 
 /// However little the budget leaves, it is looked again after this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
-
-/// What the engine is to do.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Settings {
-    /// Length of a window.
-    pub window_ns: u64,
-    /// waytrace's CPU time, percent of all CPUs.
-    pub cpu_pct: f64,
-    /// waytrace's resident memory, bytes.
-    pub rss_bytes: u64,
-    /// What turns may take of a target's CPU time, percent.
-    pub target_slowdown_pct: f64,
-    /// Measure allocations.
-    pub allocations: bool,
-    /// Sample accesses.
-    pub accesses: bool,
-    /// Watch mappings.
-    pub mappings: bool,
-    /// Count events of the PMU.
-    pub events: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            window_ns: 10_000_000_000,
-            cpu_pct: 1.0,
-            rss_bytes: 150 << 20,
-            target_slowdown_pct: 1.0,
-            allocations: true,
-            accesses: true,
-            mappings: true,
-            events: true,
-        }
-    }
-}
-
-/// CPU time and memory that others of waytrace's processes take, told from outside.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Others {
-    /// CPU time of recordings since the last window, nanoseconds.
-    pub recording_cpu_ns: u64,
-    /// Bytes of the history.
-    pub store_bytes: Option<u64>,
-    /// Windows that wait to be written.
-    pub store_waiting: u64,
-}
 
 /// Measures windows.
 pub struct Engine<M> {
@@ -112,6 +70,7 @@ pub struct Engine<M> {
     turns_cpu_pct: f64,
     others: Others,
     spent: Spent,
+    cache: Cache,
 }
 
 /// Why [`Engine::run`] returned.
@@ -154,10 +113,16 @@ impl<M: Membership> Engine<M> {
             turns_cpu_pct: 0.0,
             others: Others::default(),
             spent: Spent::new(cpus()),
+            cache: Cache::new(
+                settings.cache_root.clone(),
+                settings.cache,
+                budget::ratio(settings.cpu_pct, cpus()),
+            ),
             settings,
         };
         let processes = engine.watch.close()?;
         let first = engine.host.begin(&mut engine.watch, &mut engine.members, &processes);
+        engine.cache.begin(|| engine.host.cached(&engine.members));
         engine.watch.settle(&first)?;
         Ok(engine)
     }
@@ -170,6 +135,7 @@ impl<M: Membership> Engine<M> {
     /// Takes other settings. What needs another kernel part stays as it is.
     pub fn reconfigure(&mut self, settings: Settings) {
         self.division.set_budget(settings.cpu_pct, cpus());
+        self.cache.reconfigure(settings.cache, budget::ratio(settings.cpu_pct, cpus()));
         self.settings = settings;
     }
 
@@ -213,7 +179,7 @@ impl<M: Membership> Engine<M> {
     /// Takes note of processes that began or ended; says who ended.
     fn look(&mut self) -> Result<Vec<u32>, Error> {
         let events = self.watch.drain();
-        Ok(look(&events, &mut self.watch, &mut self.host, &mut self.members))
+        Ok(look(&events, &mut self.watch, &mut self.host, &mut self.members, &mut self.cache))
     }
 
     fn next_turn(&mut self) -> Option<(String, TurnPlan)> {
@@ -266,8 +232,8 @@ impl<M: Membership> Engine<M> {
             std::thread::sleep(DRAIN.min(length.saturating_sub(began.elapsed())));
             turn.drain();
             let events = self.watch.drain();
-            has_ended =
-                look(&events, &mut self.watch, &mut self.host, &mut self.members).contains(&plan.tgid);
+            let (host, members, cache) = (&mut self.host, &mut self.members, &mut self.cache);
+            has_ended = look(&events, &mut self.watch, host, members, cache).contains(&plan.tgid);
         }
         let span = began.elapsed();
         let result = turn.finish();
@@ -292,6 +258,8 @@ impl<M: Membership> Engine<M> {
         self.look()?;
         let processes = self.watch.close()?;
         let mut window = self.host.close(&mut self.watch, &mut self.members, processes);
+        let is_left_out = |target: &str| !self.members.limits(target).cache;
+        self.cache.close(&mut window, || self.host.cached(&self.members), is_left_out);
         self.watch.settle(&self.host.active())?;
         let now_ns = clock::monotonic_ns();
         // A machine that slept, or an engine held up, has no windows to make up for.
@@ -359,7 +327,9 @@ impl<M: Membership> Engine<M> {
         };
         let part =
             1.0 / f64::from(u8::from(self.settings.allocations) + u8::from(self.settings.accesses)).max(1.0);
-        let base_pct = (window.own.cpu_pct - window.own.recording_cpu_pct - self.turns_cpu_pct).max(0.0);
+        let own = &window.own;
+        let apart_pct = own.recording_cpu_pct + self.turns_cpu_pct + self.cache.cpu_pct();
+        let base_pct = (own.cpu_pct - apart_pct).max(0.0);
         let (allocations, accesses) =
             (turns(self.settings.allocations, part), turns(self.settings.accesses, part));
         let mut shares = vec![
@@ -368,6 +338,7 @@ impl<M: Membership> Engine<M> {
             share("accesses", accesses.0, accesses.1, accesses.2),
         ];
         shares.extend(self.watch.collectors());
+        shares.push(self.cache.share());
         shares
     }
 }
@@ -378,6 +349,7 @@ fn look<M: Membership>(
     watch: &mut Watch,
     host: &mut Host,
     members: &mut M,
+    cache: &mut Cache,
 ) -> Vec<u32> {
     let mut ended = Vec::new();
     for event in events {
@@ -388,7 +360,10 @@ fn look<M: Membership>(
             }
             ProcessEvent::Executed(process) => {
                 members.executed(process);
-                host.follow(watch, members, process);
+                // Its child is born where it is monitored itself; who becomes another program may become another's.
+                if host.follow(watch, members, process) {
+                    cache.note_changed();
+                }
             }
             ProcessEvent::Ended(process) => {
                 host.ended(watch, members, process);
@@ -396,6 +371,9 @@ fn look<M: Membership>(
                 ended.push(process.tgid);
             }
         }
+    }
+    if cache.is_due() {
+        cache.keep_up(|| host.cached(members));
     }
     ended
 }

@@ -35,6 +35,9 @@ pub struct Args {
     /// Print each window as a line of JSON.
     #[arg(long)]
     pub json: bool,
+    /// Directory that stands in for / where caches are monitored.
+    #[arg(long, value_name = "DIR", hide = true, default_value = "/")]
+    pub host_root: PathBuf,
 }
 
 /// Whom to watch.

@@ -1,6 +1,7 @@
 //! Everything a window goes through, signals, and the end.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -99,7 +100,7 @@ impl<'a> Service<'a> {
             terminate: signal(SignalKind::terminate()).context("watching for signals")?,
             hang_up: signal(SignalKind::hangup()).context("watching for signals")?,
         };
-        let measuring = Measuring::start(settings::engine(&config), members)?;
+        let measuring = Measuring::start(settings::engine(&config, &args.host_root), members)?;
         let notifier = Notifier::from_env()?;
         let watchdog = Watchdog::from_env(window, Instant::now());
         Ok(Self {
@@ -163,6 +164,12 @@ impl<'a> Service<'a> {
         }
         let kept = self.config.history.path.as_ref().map(|path| format!(", history in {}", path.display()));
         say(&format!("watching{}", kept.unwrap_or_default()));
+        if self.args.host_root != Path::new("/") {
+            say(&format!(
+                "caches are those of the simulated host below {}: figures of no machine",
+                self.args.host_root.display()
+            ));
+        }
         if self.server.address().is_none()
             && self.history.is_none()
             && self.lines.is_none()
@@ -318,7 +325,11 @@ impl<'a> Service<'a> {
             history.set_retention(settings::retention(&new));
         }
         self.recordings.reconfigure(&new);
-        self.measuring.tell(Command::Reload(settings::engine(&new), new.targets.clone(), new.machine));
+        self.measuring.tell(Command::Reload(
+            settings::engine(&new, &self.args.host_root),
+            new.targets.clone(),
+            new.machine,
+        ));
         self.config = new;
         Ok(match differs.is_empty() {
             true => "the configuration was read again; nothing differs".to_owned(),

@@ -1,16 +1,18 @@
 //! The configuration in the words of the parts that follow it.
 
+use std::path::Path;
 use std::time::Duration;
 
+use waytrace_hw::Root;
 use waytrace_monitor::config::{Budget, Collect, Config, Keep, Switch};
 use waytrace_monitor::engine;
 use waytrace_monitor::rules::{Limits, RuleConfig, with_shipped};
 use waytrace_store::Retention;
 
-/// For the engine.
-pub fn engine(config: &Config) -> engine::Settings {
+/// For the engine. `cache_root` stands in for `/` where caches are monitored.
+pub fn engine(config: &Config, cache_root: &Path) -> engine::Settings {
     let Budget { cpu_pct, rss_mb, target_slowdown_pct } = config.budget;
-    let Collect { allocations, mappings, accesses, events, .. } = config.collect;
+    let Collect { allocations, mappings, accesses, cache, events, .. } = config.collect;
     let is_on = |switch: Switch| switch != Switch::Off;
     engine::Settings {
         window_ns: config.window_ns,
@@ -21,6 +23,8 @@ pub fn engine(config: &Config) -> engine::Settings {
         accesses: is_on(accesses),
         mappings: is_on(mappings),
         events: is_on(events),
+        cache: is_on(cache),
+        cache_root: Root::new(cache_root),
     }
 }
 

@@ -83,6 +83,9 @@ pub struct WhomArgs {
     /// Windows that were written as JSON, one on a line (`top --json`); `-` reads stdin.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["pid", "comm", "cgroup", "machine"])]
     pub replay: Option<PathBuf>,
+    /// Directory that stands in for / where caches are monitored.
+    #[arg(long, value_name = "DIR", hide = true, default_value = "/")]
+    pub host_root: PathBuf,
 }
 
 /// Opens what was asked for. `paced` is whether somebody watches, so that a replay takes its time.
@@ -121,8 +124,10 @@ impl Live {
         };
         let machine = whom.machine || flags == Flags::default();
         let config = Config::from_flags(&Flags { machine, ..flags })?;
-        let settings =
-            engine::Settings { window_ns: interval.as_nanos() as u64, ..settings::engine(&config) };
+        let settings = engine::Settings {
+            window_ns: interval.as_nanos() as u64,
+            ..settings::engine(&config, &whom.host_root)
+        };
         let members = Members::new(&config.targets, config.machine, Machine::live().root().clone())?;
         let measuring = Measuring::start(settings.clone(), members)?;
         let host = HostCpu::new(Machine::live().root().clone());
