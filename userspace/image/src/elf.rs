@@ -37,6 +37,11 @@ impl ImageFile {
         Ok(Self { path: path.to_owned(), map })
     }
 
+    /// All of it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map
+    }
+
     /// Parses the headers.
     ///
     /// # Errors

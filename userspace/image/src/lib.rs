@@ -11,3 +11,4 @@ pub mod process;
 pub mod symbols;
 pub mod system_calls;
 pub mod unwind;
+pub mod usdt;

@@ -22,6 +22,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use kind::{Action, AllocFn, Arguments, Family, FreedSize, Register};
+pub use names::is_allocation_function;
 
 use crate::error::Error;
 use crate::process::{self, Mapping, open_path};

@@ -145,6 +145,15 @@ pub(super) fn lookup(name: &[u8], local: bool) -> Option<Meaning> {
     }
 }
 
+/// Whether a function as reports name it, demangled, belongs to an allocator's interface.
+pub fn is_allocation_function(name: &str) -> bool {
+    const LANGUAGES: [&str; 5] =
+        ["operator new", "operator delete", "alloc::alloc::", "__rustc::__r", "std::alloc::"];
+    LANGUAGES.iter().any(|prefix| name.starts_with(prefix))
+        || name.contains(" as core::alloc::global::GlobalAlloc>::")
+        || lookup(name.as_bytes(), false).is_some()
+}
+
 fn row(table: &[Row], name: &str, family: Option<Family>, rank: u8) -> Option<Meaning> {
     let (_, function, arguments) = table.iter().find(|(known, ..)| *known == name)?;
     Some(Meaning { function: *function, arguments: *arguments, family, rank })
@@ -261,6 +270,23 @@ mod tests {
             ("_ZN7___rustc14___rust_dealloc17h0123456789abcdefE", AllocFn::RustDealloc),
         ] {
             assert_eq!(function(name), Some(expected), "{name}");
+        }
+    }
+
+    #[test]
+    fn functions_are_known_as_reports_name_them() {
+        for name in [
+            "malloc",
+            "je_calloc",
+            "operator new(unsigned long)",
+            "alloc::alloc::alloc",
+            "__rustc::__rust_alloc",
+            "<sampler::Sampler as core::alloc::global::GlobalAlloc>::alloc",
+        ] {
+            assert!(is_allocation_function(name), "{name}");
+        }
+        for name in ["main", "operator==(A, B)", "alloc::vec::Vec<T>::push", "my_malloc_user", ""] {
+            assert!(!is_allocation_function(name), "{name}");
         }
     }
 
