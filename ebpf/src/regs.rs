@@ -2,7 +2,7 @@
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::pt_regs;
-use aya_ebpf::helpers::bpf_probe_read_user;
+use aya_ebpf::helpers::{bpf_probe_read_kernel, bpf_probe_read_user};
 
 /// Registers of the interrupted user code.
 #[derive(Clone, Copy)]
@@ -58,6 +58,14 @@ impl Regs {
             3 => fourth,
             _ => 0,
         }
+    }
+
+    /// The register at an offset in `pt_regs`.
+    #[inline(always)]
+    pub fn at(self, offset: u16) -> Option<u64> {
+        // The verifier lets no program read its context at an offset it does not know; the helper may read any memory.
+        // SAFETY: the helper checks the address and fails instead of faulting.
+        unsafe { bpf_probe_read_kernel(self.0.byte_add(usize::from(offset)).cast::<u64>()) }.ok()
     }
 }
 

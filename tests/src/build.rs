@@ -54,6 +54,8 @@ pub enum Variant {
     Stripped,
     /// Linked statically, without any symbol: no allocator can be found in it by name.
     StaticStripped,
+    /// Linked statically with musl.
+    Musl,
 }
 
 impl Variant {
@@ -65,6 +67,7 @@ impl Variant {
             Self::Static => "-static",
             Self::Stripped => "-stripped",
             Self::StaticStripped => "-static-stripped",
+            Self::Musl => "-musl",
         }
     }
 
@@ -73,7 +76,7 @@ impl Variant {
             Self::Plain => &["-fomit-frame-pointer"],
             Self::Unoptimised => &["-O0"],
             Self::FramePointers => &["-fno-omit-frame-pointer", "-mno-omit-leaf-frame-pointer"],
-            Self::Static => &["-fomit-frame-pointer", "-static", "-DSTATIC"],
+            Self::Static | Self::Musl => &["-fomit-frame-pointer", "-static", "-DSTATIC"],
             Self::Stripped => &["-fomit-frame-pointer", "-s"],
             Self::StaticStripped => &["-fomit-frame-pointer", "-static", "-DSTATIC", "-s"],
         }
@@ -95,8 +98,8 @@ pub fn workload(file: &str, variant: Variant) -> Result<PathBuf, BuildError> {
     let lock_path = output.with_extension("lock");
     let lock = File::create(&lock_path).map_err(io_error(&lock_path))?;
     lock.lock().map_err(io_error(&lock_path))?;
-    let headers = ["workload.h", "access.h"].map(paths::workload_source);
-    if is_fresh(&output, &[&source, &headers[0], &headers[1]]) {
+    let headers = ["workload.h", "access.h", "static_probe.h"].map(paths::workload_source);
+    if is_fresh(&output, &[&source, &headers[0], &headers[1], &headers[2]]) {
         return Ok(output);
     }
     // Under another name first: a half-written file must never look fresh.
@@ -105,6 +108,7 @@ pub fn workload(file: &str, variant: Variant) -> Result<PathBuf, BuildError> {
         "rs" => rust_command(&source, &unfinished),
         "go" => go_command(&source, &unfinished, &folder),
         "cpp" => c_command("c++", &source, &unfinished, variant),
+        _ if variant == Variant::Musl => c_command("musl-gcc", &source, &unfinished, variant),
         _ => c_command("cc", &source, &unfinished, variant),
     };
     run(&mut command)?;
@@ -151,6 +155,7 @@ fn run(command: &mut Command) -> Result<(), BuildError> {
 
 fn missing(command: &Command) -> BuildError {
     match command.get_program().to_str() {
+        Some("musl-gcc") => BuildError::NoTool { tool: "musl-gcc", package: "musl-tools" },
         Some("c++") => BuildError::NoTool { tool: "c++", package: "g++" },
         Some("go") => BuildError::NoTool { tool: "go", package: "golang-go" },
         Some("rustc") => BuildError::NoTool { tool: "rustc", package: "rustc" },

@@ -45,6 +45,7 @@ mod pqos;
 mod processes;
 mod programs;
 mod safety;
+mod samples;
 mod stacks;
 mod threads;
 mod traced;

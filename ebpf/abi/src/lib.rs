@@ -17,3 +17,4 @@ pub mod pod;
 pub mod sample;
 pub mod settings;
 pub mod tag;
+pub mod usdt;

@@ -13,7 +13,7 @@ pub const CHUNK_BYTES: usize = 1024;
 pub struct Head {
     /// [`crate::tag::STACK`].
     pub tag: u32,
-    /// Index of the site it belongs to.
+    /// Index of the site it belongs to; of an allocator's own sample its place among the live blocks, or all ones.
     pub site: u32,
     /// Process.
     pub tgid: u32,
@@ -21,7 +21,9 @@ pub struct Head {
     pub tid: u32,
     /// Size asked for by this call.
     pub size_bytes: u64,
-    /// Return address of the allocator call.
+    /// Bytes it stands for, of an allocator's own sample; else 0.
+    pub weighted_bytes: u64,
+    /// Return address of the allocator call; of an allocator's own sample the byte behind the probe's first.
     pub ip: u64,
     /// Stack pointer after returning to `ip`: the copy starts here.
     pub sp: u64,
@@ -41,4 +43,4 @@ pub struct StackSample {
     pub stack: [u8; STACK_BYTES],
 }
 
-pod!(Head = 56, StackSample = 56 + STACK_BYTES);
+pod!(Head = 64, StackSample = 64 + STACK_BYTES);

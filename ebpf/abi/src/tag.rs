@@ -10,3 +10,5 @@ pub const MAP: u32 = 3;
 pub const LIFECYCLE: u32 = 4;
 /// A phase of a thread ended: [`crate::phase::PhaseEnd`].
 pub const PHASE: u32 = 5;
+/// A stack to unwind, of an allocator's own sample: [`crate::sample::StackSample`].
+pub const SAMPLE: u32 = 6;

@@ -29,33 +29,46 @@ static LIVE_KEYS: Array<LiveSet> = Array::with_max_entries(1, MAPPABLE);
 static LIVE: Array<Live> = Array::with_max_entries(1, MAPPABLE);
 
 /// No place.
-const NONE: u32 = u32::MAX;
+pub const NONE: u32 = u32::MAX;
 
 /// Keeps a block; without room it is counted as lost, and its lifetime is not known. `counted` of its bytes have just
 /// been added to its site's totals.
 #[inline(always)]
 pub fn insert(task: Task, address: u64, block: &Live, counted: u64) {
-    let place = take(LiveKey::new(task.tgid, address).packed);
-    let Some(slot) = LIVE.get_ptr_mut(place) else {
-        loss::count(waytrace_abi::loss::LIVE_FULL);
+    if keep(task, address, block) == NONE {
         return;
-    };
-    // SAFETY: the place was just taken: nobody else writes it until the block is freed.
-    unsafe { *slot = *block };
+    }
     if let Some(site) = site::totals(block.site) {
         save_peak(site, counted);
     }
     totals::grow(block.size_bytes);
 }
 
+/// Enters a block; its place, or [`NONE`] and a loss counted.
+#[inline(always)]
+pub fn keep(task: Task, address: u64, block: &Live) -> u32 {
+    let place = take(LiveKey::new(task.tgid, address).packed);
+    let Some(slot) = LIVE.get_ptr_mut(place) else {
+        loss::count(waytrace_abi::loss::LIVE_FULL);
+        return NONE;
+    };
+    // SAFETY: the place was just taken: nobody else writes it until the block is freed.
+    unsafe { *slot = *block };
+    place
+}
+
+/// A block and its place; `None` if it was not seen to be allocated.
+#[inline(always)]
+pub fn look_up(task: Task, address: u64) -> Option<(u32, Live)> {
+    let place = find(LiveKey::new(task.tgid, address).packed);
+    // SAFETY: a map value is readable during the program run.
+    LIVE.get_ptr(place).map(|slot| (place, unsafe { *slot }))
+}
+
 /// Takes a block out; `None` if it was not seen to be allocated.
 #[inline(always)]
 pub fn remove(task: Task, address: u64) -> Option<Live> {
-    let key = LiveKey::new(task.tgid, address).packed;
-    let place = find(key);
-    let slot = LIVE.get_ptr(place)?;
-    // SAFETY: a map value is readable during the program run; it is copied before its place is given up.
-    let block = unsafe { *slot };
+    let (place, block) = look_up(task, address)?;
     release(place);
     if let Some(site) = site::totals(block.site) {
         save_peak(site, 0);
@@ -101,8 +114,9 @@ fn find(key: u64) -> u32 {
     NONE
 }
 
+/// Gives up the place of a block that was looked up and has ended.
 #[inline(always)]
-fn release(place: u32) {
+pub fn release(place: u32) {
     let Some(keys) = LIVE_KEYS.get_ptr_mut(place / WAYS) else { return };
     let way = (place % WAYS) as usize;
     // SAFETY: `way` is within the set, and the place is this thread's to give up.

@@ -4,6 +4,9 @@
 //! sample; free probe → live map → site totals. Where lifetimes are not asked for, most allocator functions have no
 //! return probe and the entry alone counts.
 //!
+//! An allocator that hands out samples of its own by static probes (`usdt`) is not probed anywhere else: its totals are
+//! sums of weights, and every sample's stack goes to the user side, which finds the caller.
+//!
 //! A call inside another probed call of the same thread is not counted: the outer one is, once and with the right
 //! caller. "Inside" is told by the stack pointer, so that a return the kernel missed heals itself.
 
@@ -17,6 +20,7 @@ mod sample;
 mod site;
 pub mod thread;
 mod totals;
+mod usdt;
 
 use crate::settings::constant;
 

@@ -17,7 +17,7 @@ use crate::settings::setting;
 use crate::target::Task;
 
 /// Bytes waiting in the ring above which no stack is sampled: records that count must find room.
-const MOST_WAITING_BYTES: u64 = 2 << 20;
+pub const MOST_WAITING_BYTES: u64 = 2 << 20;
 
 /// Whether this allocation is to be sampled.
 #[inline(always)]
@@ -53,33 +53,43 @@ pub struct Sampled {
 /// Copies registers and stack into the ring.
 #[inline(never)]
 pub fn take(&Sampled { task, regs, place, site, size_bytes }: &Sampled) {
+    let ip = match place.returns_to {
+        0 => user_word(place.entry_sp).unwrap_or(place.caller),
+        returns_to => returns_to,
+    };
+    let sent = send(&Head {
+        tag: waytrace_abi::tag::STACK,
+        site,
+        tgid: task.tgid,
+        tid: task.tid,
+        size_bytes,
+        weighted_bytes: 0,
+        ip,
+        sp: place.entry_sp + 8,
+        bp: regs.bp(),
+        stack_bytes: 0,
+    });
+    if sent != 0 {
+        totals::sampled();
+    }
+}
+
+/// Writes a head, and behind it the stack from its stack pointer up. 0, and a loss counted, where the ring has no room.
+#[inline(never)]
+pub fn send(head: &Head) -> u32 {
     let Some(mut entry) = RING.reserve::<StackSample>(0) else {
         loss::count(waytrace_abi::loss::RING_FULL);
-        return;
+        return 0;
     };
-    totals::sampled();
     let sample = entry.as_mut_ptr();
-    let sp = place.entry_sp + 8;
     // SAFETY: `sample` points to reserved ring memory of this type; all is written before it is submitted but the end
     // of the stack, and the reader looks only at the first `stack_bytes` of that.
     unsafe {
-        (*sample).head = Head {
-            tag: waytrace_abi::tag::STACK,
-            site,
-            tgid: task.tgid,
-            tid: task.tid,
-            size_bytes,
-            ip: if place.returns_to == 0 {
-                user_word(place.entry_sp).unwrap_or(place.caller)
-            } else {
-                place.returns_to
-            },
-            sp,
-            bp: regs.bp(),
-            stack_bytes: copy_stack((&raw mut (*sample).stack).cast(), sp),
-        };
+        (*sample).head = *head;
+        (*sample).head.stack_bytes = copy_stack((&raw mut (*sample).stack).cast(), head.sp);
     }
     entry.submit(NO_WAKEUP);
+    1
 }
 
 /// Copies from `sp` upwards until the buffer is full or the mapping ends; returns the bytes copied.

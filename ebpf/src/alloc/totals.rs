@@ -28,7 +28,7 @@ macro_rules! count {
 pub fn allocated(size_bytes: u64) {
     if let Some(totals) = TOTALS.get_ptr_mut(0) {
         // SAFETY: a map value; only a field address is taken.
-        bucket(unsafe { &raw mut (*totals).sizes }, size_bytes, size_bytes);
+        bucket(unsafe { &raw mut (*totals).sizes }, size_bytes, 1, size_bytes);
     }
 }
 
@@ -37,7 +37,7 @@ pub fn allocated(size_bytes: u64) {
 pub fn lived(age_ns: u64, size_bytes: u64) {
     if let Some(totals) = TOTALS.get_ptr_mut(0) {
         // SAFETY: a map value; only a field address is taken.
-        bucket(unsafe { &raw mut (*totals).lifetimes }, age_ns, size_bytes);
+        bucket(unsafe { &raw mut (*totals).lifetimes }, age_ns, 1, size_bytes);
     }
 }
 
@@ -78,12 +78,13 @@ pub fn sampled() {
     count!(sample_count += 1);
 }
 
+/// Adds to the bucket of a value.
 #[inline(always)]
-fn bucket(histogram: *mut [Bucket; BUCKETS as usize], value: u64, bytes: u64) {
+pub fn bucket(histogram: *mut [Bucket; BUCKETS as usize], value: u64, count: u64, bytes: u64) {
     // SAFETY: the exponent is below `BUCKETS`; only field addresses are taken.
     unsafe {
         let bucket = histogram.cast::<Bucket>().add(log2(value) as usize);
-        add(&raw mut (*bucket).count, 1);
+        add(&raw mut (*bucket).count, count);
         add(&raw mut (*bucket).bytes, bytes);
     }
 }

@@ -78,6 +78,13 @@ pub fn site_totals(report: &AllocationReport, function: &str) -> SiteTotals {
     sum
 }
 
+/// Bytes and live bytes of them alone: of samples, which give no more.
+pub fn site_totals_of(report: &AllocationReport, function: &str) -> (u64, u64) {
+    let sites = sites_in(report, function);
+    let live = sites.iter().map(|site| site.live_bytes.expect("frees are told")).sum();
+    (sites.iter().map(|site| whole(site.alloc_bytes)).sum(), live)
+}
+
 /// Calls and bytes of each part with a name equal those of the sites in the function of that name.
 pub fn assert_sites(report: &AllocationReport, parts: &[Account]) {
     for part in parts {

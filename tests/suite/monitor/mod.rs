@@ -5,6 +5,7 @@ mod ends;
 mod found;
 mod leak;
 mod reload;
+mod samples;
 mod truth;
 
 use std::collections::BTreeMap;
@@ -90,6 +91,7 @@ pub fn total(windows: &[HostWindow], target: &str) -> Values {
 }
 
 /// The windows of a target.
-pub fn of<'a>(windows: &'a [HostWindow], target: &'a str) -> impl Iterator<Item = &'a TargetWindow> {
+pub fn of<'a>(windows: &'a [HostWindow], target: &str) -> impl Iterator<Item = &'a TargetWindow> + use<'a> {
+    let target = target.to_owned();
     windows.iter().flat_map(|window| &window.targets).filter(move |window| window.target == target)
 }

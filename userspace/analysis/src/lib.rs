@@ -12,5 +12,4 @@ pub mod packing;
 pub mod pairing;
 pub mod rank;
 pub mod slope;
-pub mod spelling;
 pub mod spread;

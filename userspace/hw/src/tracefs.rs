@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use waytrace_analysis::spelling::nearest;
+use waytrace_model::spelling::nearest;
 
 use crate::{Error, Root};
 

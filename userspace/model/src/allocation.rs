@@ -13,6 +13,9 @@ pub enum Mode {
     Exact,
     /// Estimated from duty-cycled windows held to a budget.
     Budgeted,
+    /// Estimated from the samples the allocator itself takes and hands out by static probes (`otel_memory`), each with the
+    /// bytes it stands for.
+    Sampled,
 }
 
 impl Mode {
@@ -21,16 +24,22 @@ impl Mode {
         match self {
             Self::Exact => "exact",
             Self::Budgeted => "budgeted",
+            Self::Sampled => "sampled",
         }
+    }
+
+    /// Whether its numbers are estimates.
+    pub fn is_estimate(self) -> bool {
+        self != Self::Exact
     }
 
     /// Reads the spelling back.
     pub fn parse(text: &str) -> Option<Self> {
-        [Self::Exact, Self::Budgeted].into_iter().find(|mode| mode.as_str() == text)
+        [Self::Exact, Self::Budgeted, Self::Sampled].into_iter().find(|mode| mode.as_str() == text)
     }
 }
 
-/// What a process allocated within one window. In budgeted mode the first four are estimates for the whole window.
+/// What a process allocated within one window. But in exact mode the first four are estimates for the whole window.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct AllocationWindow {
     /// Successful allocations.
@@ -41,13 +50,13 @@ pub struct AllocationWindow {
     pub free_count: Option<f64>,
     /// Bytes given back, where known.
     pub freed_bytes: Option<f64>,
-    /// Live bytes of what was allocated since the attachment, at the window's end; exact mode only.
+    /// Live bytes of what was allocated since the attachment, at the window's end; not in budgeted mode.
     pub live_bytes: Option<u64>,
     /// Bytes mapped by mmap, mremap growth and brk growth.
     pub mmap_bytes: u64,
     /// Bytes unmapped by munmap, mremap shrinking and brk shrinking.
     pub munmap_bytes: u64,
-    /// Share of the window during which the probes counted, 0–1; 1 in exact mode.
+    /// Share of the window during which the probes counted, 0–1; 1 but in budgeted mode.
     pub probed_ratio: f64,
 }
 
@@ -64,9 +73,9 @@ pub struct Site {
     pub alloc_bytes: f64,
     /// Frees of what was allocated here; exact mode only.
     pub free_count: Option<u64>,
-    /// Bytes freed of what was allocated here; exact mode only.
+    /// Bytes freed of what was allocated here; not in budgeted mode.
     pub freed_bytes: Option<u64>,
-    /// Bytes from here still live at the end; exact mode only.
+    /// Bytes from here still live at the end; not in budgeted mode.
     pub live_bytes: Option<u64>,
     /// Bytes from here that were live when the process peaked; exact mode only.
     pub peak_live_bytes: Option<u64>,
@@ -155,7 +164,7 @@ pub struct MapEvent {
 /// Everything known about allocations only when the run ends.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct AllocationTotals {
-    /// Exact or budgeted; `None` if no allocator was probed (mappings may still be there).
+    /// How they were obtained; `None` if no allocator was probed (mappings may still be there).
     pub mode: Option<Mode>,
     /// Successful allocations.
     pub alloc_count: Option<f64>,
@@ -183,7 +192,7 @@ pub struct AllocationTotals {
     pub null_reason: Option<String>,
     /// Sizes asked for.
     pub sizes: Vec<Bucket>,
-    /// Lifetimes in nanoseconds; exact mode only.
+    /// Lifetimes in nanoseconds; not in budgeted mode.
     pub lifetimes: Vec<Bucket>,
     /// Functions probed, as `module:function+offset`.
     pub probes: Vec<String>,

@@ -52,7 +52,8 @@ pub struct CollectorReport {
 ///
 /// Kinds: `ring_full` (records that found no room), `sites_full`, `live_full`, `threads_full`, `targets_full`, `readings_full`, `heat_full`
 /// (what found no room in a kernel table), `stack_missing` (stacks that could not be taken or unwound in time), `walk_truncated` (stacks
-/// that ran out of captured bytes), `traced_dropped` (blocks whose trace was not kept), `windows_unusable` (probing windows
+/// that ran out of captured bytes), `traced_dropped` (blocks whose trace was not kept), `samples_unread` (an allocator's own samples whose
+/// arguments could not be read), `windows_unusable` (probing windows
 /// that carry no estimate), `samples_dropped` (access samples that came while the walker was behind), `samples_missed` (accesses to
 /// a watched address at a moment when the kernel runs no program), `accesses_dropped` (accesses the disk had no time for).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -29,6 +29,7 @@ pub mod pairing;
 pub mod phase;
 pub mod report;
 pub mod run;
+pub mod spelling;
 pub mod stack;
 pub mod sweep;
 pub mod sweep_curve;

@@ -45,7 +45,7 @@ pub fn write(detail: &RunDetail, out: &mut impl Write) -> Result<(), Error> {
     for window in &detail.windows {
         readings(&mut table, detail, window, &comms)?;
         if let Some(activity) = &window.allocations {
-            allocations(&mut table, window, activity, mode == Some(Mode::Budgeted))?;
+            allocations(&mut table, window, activity, mode.is_some_and(Mode::is_estimate))?;
         }
     }
     for phase in &detail.phases {

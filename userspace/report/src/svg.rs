@@ -72,6 +72,7 @@ fn subtitle(detail: &RunDetail, total: u64) -> String {
     let bytes = format_bytes(total as f64);
     match mode {
         Some(Mode::Budgeted) => format!("about {bytes}, estimated from sampled windows"),
+        Some(Mode::Sampled) => format!("about {bytes}, estimated from the allocator's own samples"),
         _ => bytes,
     }
 }

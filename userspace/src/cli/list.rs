@@ -118,7 +118,7 @@ fn ended(row: &RunRow, now_unix_ns: u64) -> String {
 
 /// The rate of an allocation total; `~` marks an estimate.
 fn estimated(row: &RunRow, total: Option<f64>, format: fn(f64) -> String) -> String {
-    let mark = if row.mode == Some(Mode::Budgeted) { "~" } else { "" };
+    let mark = if row.mode.is_some_and(Mode::is_estimate) { "~" } else { "" };
     per_second(row, total).map_or_else(|| "-".to_owned(), |rate| format!("{mark}{}", format(rate)))
 }
 

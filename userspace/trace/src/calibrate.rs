@@ -200,7 +200,7 @@ fn plan(probed: Probed) -> Result<Plan, Error> {
         if !wanted {
             return Ok(Vec::new());
         }
-        Ok(vec![Point { offset: file_offset(function as u64)?, cookie: cookie.pack() }])
+        Ok(vec![Point::plain(file_offset(function as u64)?, cookie.pack())])
     };
     let file = FilePlan {
         path: PathBuf::from("/proc/self/exe"),
@@ -209,7 +209,7 @@ fn plan(probed: Probed) -> Result<Plan, Error> {
         enters: point(probed.enter, stand_in_alloc as *const (), alloc)?,
         exits: point(probed.exit, stand_in_alloc as *const (), alloc)?,
         frees: point(probed.free, stand_in_free as *const (), free)?,
-        calls: Vec::new(),
+        ..FilePlan::default()
     };
     Ok(Plan { files: vec![file], names: Vec::new() })
 }

@@ -68,6 +68,18 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The allocator's own samples were asked for and are not there.
+    #[error(
+        "no file that pid {pid} has mapped offers readable static probes otel_memory:alloc{}; start it with an allocator that \
+         hands out its samples, or leave out `--alloc-source usdt`",
+        .notes.iter().map(|note| format!(" ({note})")).collect::<String>()
+    )]
+    NoSamples {
+        /// The target.
+        pid: u32,
+        /// What stood in the way, if known.
+        notes: Vec<String>,
+    },
     /// The target cannot be measured.
     #[error(transparent)]
     Image(#[from] waytrace_image::error::Error),
@@ -91,6 +103,7 @@ impl Error {
             | Self::Permission(_)
             | Self::PidNamespace
             | Self::NoBtf(_)
+            | Self::NoSamples { .. }
             | Self::Image(_)
             | Self::Hardware(_) => false,
         }

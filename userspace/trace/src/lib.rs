@@ -2,6 +2,7 @@
 //!
 //! * [`kernel`] – the kernel part: loading, maps, the system calls aya has no API for
 //! * [`probes`] – uprobes on allocator functions; [`budget`] – probing in windows held to a budget
+//! * [`usdt`] – the samples an allocator hands out itself
 //! * [`collect`] – collectors; [`stacks`], [`names`] – unwinding and naming, off the drain path
 //! * [`access`] – sampled memory accesses
 //! * [`host`] – every process of the machine, at next to no cost; [`turn`] – a closer look at one of them for a while
@@ -22,6 +23,7 @@ pub mod record;
 pub mod session;
 pub mod stacks;
 pub mod turn;
+pub mod usdt;
 
 pub use error::Error;
 pub use kernel::kernel_part_present;

@@ -36,7 +36,7 @@ pub struct StackCopy {
 pub fn decode(bytes: &[u8]) -> Option<Record> {
     match pod::read_tag(bytes)? {
         tag::TRACED => pod::read(bytes).map(Record::Traced),
-        tag::STACK => decode_stack(bytes).map(Record::Stack),
+        tag::STACK | tag::SAMPLE => decode_stack(bytes).map(Record::Stack),
         tag::MAP => pod::read(bytes).map(Record::Map),
         tag::LIFECYCLE => pod::read(bytes).map(Record::Lifecycle),
         tag::PHASE => pod::read(bytes).map(Record::Phase),
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn a_stack_keeps_only_what_was_copied() {
         let mut bytes =
-            bytes_of(&[u64::from(tag::STACK) | 7 << 32, 42 | 43 << 32, 100, 0x1000, 0x2000, 0x3000, 3]);
+            bytes_of(&[u64::from(tag::STACK) | 7 << 32, 42 | 43 << 32, 100, 0, 0x1000, 0x2000, 0x3000, 3]);
         bytes.extend([1, 2, 3, 4, 5]);
         let Some(Record::Stack(stack)) = decode(&bytes) else { panic!("no stack") };
         let head = stack.head;

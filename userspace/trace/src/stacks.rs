@@ -7,12 +7,14 @@ use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
+use waytrace_abi::tag;
 use waytrace_image::process;
 use waytrace_image::symbols::Modules;
 use waytrace_image::unwind::{End, Registers, Unwinder};
 use waytrace_model::stack::StackQuality;
 
 use crate::record::StackCopy;
+use crate::usdt::callers::Callers;
 
 /// Deepest stack kept.
 const MAX_FRAMES: usize = 128;
@@ -37,6 +39,8 @@ pub struct Stacks {
     pub counts: HashMap<(u32, Vec<u64>), u64>,
     /// Process of each site that has stacks.
     pub tgids: HashMap<u32, u32>,
+    /// Those of an allocator's own samples, which are summed up by themselves.
+    pub callers: Callers,
     /// How they fared.
     pub quality: StackQuality,
     /// Stacks that ran past the copied bytes.
@@ -146,6 +150,10 @@ fn unwind(stacks: &mut Stacks, unwinder: &mut Unwinder, StackCopy { head, stack:
     stacks.quality.own_code_count += u64::from(stack.addresses.iter().any(own));
     stacks.quality.complete_count += u64::from(stack.end == End::Complete);
     stacks.truncated_count += u64::from(stack.end == End::Truncated);
+    if head.tag == tag::SAMPLE {
+        stacks.callers.add(head, stack.addresses);
+        return;
+    }
     stacks.tgids.insert(head.site, head.tgid);
     let room = stacks.counts.len() < MAX_STACKS;
     let key = (head.site, stack.addresses);

@@ -188,7 +188,7 @@ fn without_uprobes_counters_remain() {
     let profile = find(&facts, &attempts, PROFILE);
     assert_eq!(profile.state, State::Degraded);
     assert!(profile.reason.unwrap().starts_with("counters only"));
-    for name in ["allocations: exact", "allocations: budgeted"] {
+    for name in ["allocations: exact", "allocations: budgeted", "allocations: sampled"] {
         let feature = find(&facts, &attempts, name);
         assert_eq!(feature.state, State::Unavailable, "{name}");
         assert!(feature.fix.unwrap().contains("CONFIG_UPROBE_EVENTS"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use waytrace_analysis::spelling::edit_distance;
+use waytrace_model::spelling::edit_distance;
 
 use super::event::{Event, Precise};
 

@@ -1,7 +1,7 @@
 //! From the text of `--events` to event specifications.
 
-use waytrace_analysis::spelling::nearest;
 use waytrace_model::counter::{EventInfo, Unit};
+use waytrace_model::spelling::nearest;
 
 use super::core_events;
 use super::names::{self, Generic};

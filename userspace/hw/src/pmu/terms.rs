@@ -3,7 +3,7 @@
 //! Fields that no term sets are 0. Of two terms for one field the later holds, so that an own term overrides one
 //! of a named event. Source: `perf-list(1)`, "ARBITRARY PMUS".
 
-use waytrace_analysis::spelling::nearest;
+use waytrace_model::spelling::nearest;
 
 use super::format::{Format, WORDS};
 use super::{DEVICES, Pmu};

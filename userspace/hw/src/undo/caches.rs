@@ -12,7 +12,7 @@ use crate::resctrl::Resctrl;
 /// Who takes it back; or why it need not be.
 pub enum Machine {
     /// The kernel's file system.
-    Resctrl(Resctrl),
+    Resctrl(Box<Resctrl>),
     /// The CPUs' registers.
     Msr(MsrAllocation),
     /// The kernel has reset everything since.
@@ -35,7 +35,7 @@ pub fn machine(root: &Root, header: &Header, interface: Interface) -> Result<Mac
         Interface::Msr if is_mounted && !header.resctrl_mounted => Ok(Machine::Reset(
             "resctrl was mounted since, and the kernel has set the registers anew".to_owned(),
         )),
-        Interface::Resctrl => said(Resctrl::open(root).map(Machine::Resctrl)),
+        Interface::Resctrl => said(Resctrl::open(root).map(|resctrl| Machine::Resctrl(Box::new(resctrl)))),
         Interface::Msr => said(MsrAllocation::open(root, true).map(Machine::Msr)),
     }
 }
@@ -166,7 +166,7 @@ fn told(setting: &Setting) -> String {
 
 fn with(machine: Machine, act: impl FnOnce(&mut dyn CacheAllocation) -> Tried) -> Tried {
     match machine {
-        Machine::Resctrl(mut resctrl) => act(&mut resctrl),
+        Machine::Resctrl(mut resctrl) => act(&mut *resctrl),
         Machine::Msr(mut registers) => act(&mut registers),
         Machine::Reset(why) => Ok(Effect::Left(why)),
     }

@@ -101,7 +101,7 @@ pub fn find(pid: u32, mappings: &[Mapping]) -> Samples {
     let mut samples = Samples::default();
     for mapping in process::executable_files(mappings) {
         let key = FileKey { dev: mapping.dev, inode: mapping.inode };
-        search(open_path(pid, mapping), mapping.module(), key, &mut samples);
+        search(&open_path(pid, mapping), &mapping.module(), key, &mut samples);
     }
     samples
 }
@@ -117,13 +117,13 @@ pub fn find_for_command(
     let mut samples = Samples::default();
     for path in needed::files(program, environment)? {
         let (name, key) = (file_name(&path), file_key(&path));
-        search(path, name, key, &mut samples);
+        search(&path, &name, key, &mut samples);
     }
     Ok(samples)
 }
 
-fn search(path: PathBuf, module: String, key: FileKey, samples: &mut Samples) {
-    let Ok(file) = ImageFile::open(&path) else { return };
+fn search(path: &Path, module: &str, key: FileKey, samples: &mut Samples) {
+    let Ok(file) = ImageFile::open(path) else { return };
     let Ok((isa, notes)) = notes::read(file.bytes()) else { return };
     if Some(isa) != Isa::NATIVE {
         return;
@@ -145,8 +145,8 @@ fn search(path: PathBuf, module: String, key: FileKey, samples: &mut Samples) {
             continue;
         };
         samples.points.push(ProbePoint {
-            module: module.clone(),
-            path: path.clone(),
+            module: module.to_owned(),
+            path: path.to_owned(),
             key,
             event,
             file_offset: note.file_offset,

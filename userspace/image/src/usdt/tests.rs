@@ -18,8 +18,11 @@ fn built(compiler: &str, flags: &[&str], directory: &Path) -> Option<PathBuf> {
     Some(output)
 }
 
-/// What `readelf -n` says of each probe: provider, name, location, semaphore, arguments.
-fn readelf(path: &Path) -> Option<Vec<(String, String, u64, u64, String)>> {
+/// Provider, name, location, semaphore, arguments.
+type Read = (String, String, u64, u64, String);
+
+/// What `readelf -n` says of each probe.
+fn readelf(path: &Path) -> Option<Vec<Read>> {
     let output = Command::new("readelf").arg("-n").arg(path).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut probes = Vec::new();
@@ -69,7 +72,7 @@ fn notes_are_what_binutils_reads() {
         assert_eq!(read, wanted, "{compiler} {flags:?}");
 
         let mut samples = Samples::default();
-        search(path, "own".to_owned(), FileKey::default(), &mut samples);
+        search(&path, "own", FileKey::default(), &mut samples);
         assert_eq!(samples.points.len(), 6, "all but the other provider's: {samples:?}");
         assert!(samples.are_offered() && samples.tell_frees() && samples.notes.is_empty());
     }

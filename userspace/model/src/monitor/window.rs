@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Values;
+use crate::allocation::Mode;
 use crate::collector::Loss;
 
 /// One window of everything that is watched on a host.
@@ -41,6 +42,9 @@ pub struct TargetWindow {
     pub absent: BTreeMap<String, String>,
     /// Its processes of most CPU time, at most [`Self::MAX_PROCESSES`], most first.
     pub processes: Vec<ProcessWindow>,
+    /// How allocations were obtained; absent where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alloc_mode: Option<Mode>,
     /// Callers of the allocator by bytes, at most [`Self::MAX_SITES`], most first; empty where they were not measured.
     pub sites: Vec<SiteRate>,
     /// Bytes by log2 of the block size: `sizes[n]` is of blocks from 2^n to 2^(n+1)-1 bytes; empty where not measured.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use waytrace_analysis::spelling::nearest;
+use waytrace_model::spelling::nearest;
 
 use super::error::Problem;
 use super::{Config, Switch, TargetConfig};

@@ -1,6 +1,6 @@
 //! Where in a file a mistake is: its line and section, found again in the text.
 
-use waytrace_analysis::spelling::nearest;
+use waytrace_model::spelling::nearest;
 
 use super::error::{Error, Problem};
 

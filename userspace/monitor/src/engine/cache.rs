@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use waytrace_hw::Root;
+use waytrace_hw::clock;
 use waytrace_model::monitor::{CollectorShare, HostWindow, Metric, ShareState, TargetWindow};
 use waytrace_occupancy::{OccupancyError, Targets, Told, Wanted};
-use waytrace_trace::clock;
 
 use super::allotment::Allotment;
 
@@ -45,7 +45,7 @@ pub struct Cache {
 }
 
 enum State {
-    On(Targets),
+    On(Box<Targets>),
     /// Why not, and when it is tried again.
     Off(String, Option<Instant>),
 }
@@ -84,7 +84,7 @@ impl Cache {
     }
 
     fn opened(root: &Root) -> State {
-        Targets::open(root).map_or_else(|error| off(&error), State::On)
+        Targets::open(root).map_or_else(|error| off(&error), |targets| State::On(Box::new(targets)))
     }
 
     /// Begins with the processes there are; the first window begins now.

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use waytrace_model::allocation::Mode;
 use waytrace_model::monitor::{Metric, Region, SiteRate, TargetWindow};
 use waytrace_trace::turn::{Sampled, SiteShare, TurnResult};
 
@@ -96,6 +97,8 @@ impl Closer {
         if let Some(reason) = seen.iter().find_map(|turn| turn.no_allocations.clone()) {
             target.absent.insert("allocations".to_owned(), reason);
         }
+        let only_samples = seen.iter().all(|turn| turn.from_samples);
+        target.alloc_mode = Some(if only_samples { Mode::Sampled } else { Mode::Budgeted });
         target.sites = sites(&seen, count.unwrap_or(0.0), bytes.unwrap_or(0.0), length_ns);
         target.sizes = sizes(&seen, factor);
     }
@@ -230,6 +233,15 @@ mod tests {
     fn a_turn_of_nearly_the_whole_window_is_taken_for_it() {
         let target = entered(vec![turn(9.0, 500, 1_000.0)], target(900, 1));
         assert_eq!(target.values.get(Metric::AllocBytes), Some(10_000.0));
+    }
+
+    #[test]
+    fn where_allocations_come_from_is_told() {
+        let of = |from_samples| TurnResult { from_samples, ..turn(2.0, 500, 1_000.0) };
+        let mode = |turns: Vec<TurnResult>| entered(turns, target(4_000, 2)).alloc_mode;
+        assert_eq!(mode(vec![of(true), of(true)]), Some(Mode::Sampled));
+        assert_eq!(mode(vec![of(true), of(false)]), Some(Mode::Budgeted));
+        assert_eq!(mode(Vec::new()), None);
     }
 
     #[test]

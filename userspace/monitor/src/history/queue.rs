@@ -228,6 +228,7 @@ fn without_processes(window: &HostWindow) -> HostWindow {
         values: target.values,
         absent: target.absent.clone(),
         processes: Vec::new(),
+        alloc_mode: target.alloc_mode,
         sites: target.sites.clone(),
         sizes: target.sizes.clone(),
         regions: target.regions.clone(),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use waytrace_analysis::spelling::nearest;
+use waytrace_model::spelling::nearest;
 
 use super::error::Mistake;
 use super::expression::{Condition, Number, Shown, Than};

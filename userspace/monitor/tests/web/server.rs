@@ -112,6 +112,7 @@ pub fn target(name: &str, n: u32) -> TargetWindow {
             Region { name: "[heap]".into(), share_ratio: 0.7, store_ratio: 0.4 },
             Region { name: "/usr/lib/libc.so.6".into(), share_ratio: 0.3, store_ratio: 0.0 },
         ],
+        alloc_mode: None,
     }
 }
 

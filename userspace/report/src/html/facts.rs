@@ -79,7 +79,7 @@ pub fn tiles(report: &RunReport) -> String {
 }
 
 fn totals(own: &AllocationReport, seconds: f64) -> Vec<Tile> {
-    let estimated = own.mode == Some(Mode::Budgeted);
+    let estimated = own.mode.is_some_and(Mode::is_estimate);
     let mark = if estimated { "~" } else { "" };
     let interval = |pct: Option<f64>| match pct {
         Some(pct) if estimated => format!("±{}, ", percent(pct)),
@@ -179,6 +179,9 @@ fn mode(own: &AllocationReport) -> &'static str {
         Some(Mode::Exact) => "exact: every call was seen",
         Some(Mode::Budgeted) => {
             "estimated (~) from sampled windows; ± is the 95% interval; mappings are exact"
+        }
+        Some(Mode::Sampled) => {
+            "source: otel_memory (the allocator's own samples); estimated (~), ± is the 95% interval; mappings are exact"
         }
         None => "no allocator was probed; mappings only",
     }

@@ -17,6 +17,7 @@ use prost::Message;
 use waytrace_model::access::Access;
 use waytrace_model::allocation::Mode;
 use waytrace_model::detail::RunDetail;
+use waytrace_model::report::AllocationReport;
 
 use crate::flame::accesses::{Key, Sum, sums};
 use crate::{Cause, Error, access_words, flame};
@@ -43,7 +44,7 @@ pub fn write<E: Into<Cause>>(
 /// Which values a sample has, in this order.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
-    /// Allocations; 2 values, and 2 more of what is live in exact mode.
+    /// Allocations; 2 values, and 2 more of what is live where that is known.
     allocations: usize,
     /// Accesses; 1 value, and 1 of their latency where it is known.
     accesses: usize,
@@ -52,13 +53,14 @@ struct Columns {
 impl Columns {
     fn of(detail: &RunDetail, accesses: &BTreeMap<Key, Sum>) -> Self {
         let report = &detail.report;
-        let is_exact = report.allocations.as_ref().and_then(|own| own.mode) == Some(Mode::Exact);
+        let knows_live = |own: &AllocationReport| own.mode == Some(Mode::Exact) || own.live_bytes.is_some();
+        let knows_live = report.allocations.as_ref().is_some_and(knows_live);
         let has_latency = accesses.values().any(|sum| sum.latency_cycles.is_some());
         let only_accesses = report.allocations.is_none() && report.accesses.is_some();
         Self {
             allocations: if only_accesses {
                 0
-            } else if is_exact {
+            } else if knows_live {
                 4
             } else {
                 2
@@ -159,6 +161,7 @@ fn comments(detail: &RunDetail) -> Vec<String> {
     let mode = match report.allocations.as_ref().and_then(|own| own.mode) {
         Some(Mode::Exact) => "exact: every call was seen",
         Some(Mode::Budgeted) => "estimates from sampled windows",
+        Some(Mode::Sampled) => "estimates; source: otel_memory (the allocator's own samples)",
         None => "no allocator was probed",
     };
     let accesses = report

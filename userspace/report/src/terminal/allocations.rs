@@ -43,12 +43,15 @@ fn heading(allocations: &AllocationReport) -> &'static str {
     match allocations.mode {
         Some(Mode::Exact) => "exact: every call was seen",
         Some(Mode::Budgeted) => "estimated (~) from sampled windows; ± is the 95% interval",
+        Some(Mode::Sampled) => {
+            "source: otel_memory (the allocator's own samples), estimated (~); ± is the 95% interval"
+        }
         None => "no allocator was probed; mappings only",
     }
 }
 
 fn calls(page: &mut Page, allocations: &AllocationReport, seconds: f64) {
-    let estimated = allocations.mode == Some(Mode::Budgeted);
+    let estimated = allocations.mode.is_some_and(Mode::is_estimate);
     let mark = if estimated { "~" } else { "" };
     let interval = |pct: Option<f64>| match pct {
         Some(pct) if estimated => format!(" ±{}", percent(pct)),

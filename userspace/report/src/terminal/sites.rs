@@ -27,7 +27,7 @@ pub fn section(page: &mut Page, report: &RunReport) {
 }
 
 fn entry(page: &mut Page, allocations: &AllocationReport, index: usize, site: &SiteReport) {
-    let mark = if allocations.mode == Some(Mode::Budgeted) { "~" } else { "" };
+    let mark = if allocations.mode.is_some_and(Mode::is_estimate) { "~" } else { "" };
     let share =
         allocations.alloc_bytes.filter(|total| *total > 0.0).map(|total| 100.0 * site.alloc_bytes / total);
     let bytes = format!("{mark}{}", format_bytes(site.alloc_bytes));

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail, ensure};
 use toml::{Table, Value};
-use waytrace_analysis::spelling::nearest;
 use waytrace_model::bench::{Matrix, Mode, Workload};
+use waytrace_model::spelling::nearest;
 use waytrace_model::units::{parse_duration_ns, parse_percent};
 
 const TOP: [&str; 6] = ["repeat", "warmup", "interleave", "seed", "workload", "mode"];

@@ -28,7 +28,8 @@ fn text(diff: &SweepDiff, width: usize) -> String {
     for note in &diff.notes {
         text.push_str(&format!("note: {}\n", plain(note)));
     }
-    let figures: [(&str, fn(&ShareChange) -> Option<Difference>); 3] = [
+    type Figure = fn(&ShareChange) -> Option<Difference>;
+    let figures: [(&str, Figure); 3] = [
         ("MISS RATIO", |share| share.miss_ratio),
         (mpki(diff), |share| share.mpki),
         ("IPC", |share| share.ipc),

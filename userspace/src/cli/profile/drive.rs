@@ -47,6 +47,7 @@ pub async fn run(args: &Args, plan: Plan, store: &Store, target: Target) -> anyh
         events_named: plan.events_named,
         phases: plan.phases.as_ref().map(|phases| phases.event.clone()),
         allocations: plan.allocations,
+        alloc_source: args.measure.alloc_source.into(),
         accesses: plan.accesses.clone(),
         accesses_named: plan.accesses_named,
         budget_pct: plan.budget_pct,

@@ -11,6 +11,7 @@ use waytrace_trace::access::{Mode, Precise, RATES_HZ, Rate};
 use waytrace_trace::collect::perf::Perf;
 use waytrace_trace::probes::Detail;
 use waytrace_trace::session::AllocationMode;
+use waytrace_trace::usdt::Wanted;
 
 use super::super::samples::{Bound, bound};
 use super::phases::{PhaseArgs, Phases};
@@ -37,6 +38,27 @@ pub enum DetailArg {
     Stacks,
 }
 
+/// Where allocations are taken from, within a budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AllocSource {
+    /// The allocator's own samples where the target offers them (USDT otel_memory), else probes.
+    Auto,
+    /// Probes on the allocator's functions, part of the time.
+    Probes,
+    /// The allocator's own samples, or an error.
+    Usdt,
+}
+
+impl From<AllocSource> for Wanted {
+    fn from(source: AllocSource) -> Self {
+        match source {
+            AllocSource::Auto => Self::Auto,
+            AllocSource::Probes => Self::Probes,
+            AllocSource::Usdt => Self::Usdt,
+        }
+    }
+}
+
 /// Arguments that say what to measure.
 #[derive(Debug, clap::Args)]
 pub struct MeasureArgs {
@@ -55,6 +77,9 @@ pub struct MeasureArgs {
     /// How much each call is asked; implies --exact.
     #[arg(long, value_enum, value_name = "LEVEL", conflicts_with = "budget")]
     detail: Option<DetailArg>,
+    /// Where allocations are taken from; --exact always probes.
+    #[arg(long, value_enum, value_name = "SOURCE", default_value = "auto", conflicts_with_all = ["exact", "detail"])]
+    pub alloc_source: AllocSource,
     /// Smallest block whose lifetime is kept one by one, with --exact.
     #[arg(long, value_name = "SIZE", default_value = "4KiB", value_parser = parse_size_bytes)]
     min_size: u64,
@@ -137,6 +162,9 @@ impl Plan {
         let wants = |collector| args.collect.is_empty() || args.collect.contains(&collector);
         if args.events.is_some() && !wants(Collector::Counters) {
             bail!("--events needs the counters collector; add it to --collect");
+        }
+        if args.alloc_source == AllocSource::Usdt && !wants(Collector::Allocations) {
+            bail!("--alloc-source needs the allocations collector; add it to --collect");
         }
         let phases = Phases::new(&machine, &args.phases)?;
         if phases.is_some() && !wants(Collector::Counters) {

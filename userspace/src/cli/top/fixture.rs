@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
+use waytrace_model::allocation::Mode;
 use waytrace_model::collector::Loss;
 use waytrace_model::monitor::{
     Alert, AlertEnd, CollectorShare, HostWindow, Metric, OwnCost, ProcessWindow, RecordingLink, Region,
@@ -87,6 +88,7 @@ fn redis(number: u64) -> TargetWindow {
             ),
         ],
         sizes,
+        alloc_mode: Some(Mode::Budgeted),
         regions: vec![
             region("[heap]", 0.71, 0.4),
             region("/usr/lib/libc.so.6", 0.2, 0.0),
@@ -200,15 +202,10 @@ fn any_target() -> impl Strategy<Value = TargetWindow> {
         prop::collection::vec(site, 0..4),
         prop::collection::vec(number(), 0..70),
         prop::collection::vec(region, 0..4),
+        prop::option::of(prop_oneof![Just(Mode::Budgeted), Just(Mode::Sampled)]),
     )
-        .prop_map(|(target, values, absent, processes, sites, sizes, regions)| TargetWindow {
-            target,
-            values,
-            absent,
-            processes,
-            sites,
-            sizes,
-            regions,
+        .prop_map(|(target, values, absent, processes, sites, sizes, regions, alloc_mode)| {
+            TargetWindow { target, values, absent, processes, sites, sizes, regions, alloc_mode }
         })
 }
 

@@ -233,6 +233,7 @@ const CONSTANTS: Constants = Constants {
     phases: false,
     accesses: false,
     heat: HeatRoom::NONE,
+    samples: false,
     max_live: 1,
     ring_bytes: RING_BYTES,
 };

@@ -33,6 +33,7 @@ fn kernel(heat: HeatRoom) -> Option<Kernel> {
         phases: false,
         accesses: false,
         heat,
+        samples: false,
         max_live: 1,
         ring_bytes: 4096,
     };

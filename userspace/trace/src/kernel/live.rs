@@ -42,6 +42,11 @@ impl LiveTable {
         })
     }
 
+    /// Places that hold a block.
+    pub fn places(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..).zip(self.keys.words()).filter(|(_, packed)| *packed != 0).map(|(place, _)| place)
+    }
+
     /// For each of the addresses, given by ascending key, the block it lies in, if that is there now.
     pub fn find(&self, sorted: &[LiveKey]) -> Vec<Option<(LiveKey, Live)>> {
         // Of each address the nearest block below it: first of those above the address before it, then of all.

@@ -23,7 +23,7 @@ pub struct Plain<T>(pub T);
 // SAFETY: `waytrace_abi::pod::Pod` promises what `aya::Pod` asks for: any bits are valid, no padding.
 unsafe impl<T: Pod> aya::Pod for Plain<T> {}
 
-fn map_error(name: &'static str) -> impl FnOnce(MapError) -> Error {
+pub(super) fn map_error(name: &'static str) -> impl FnOnce(MapError) -> Error {
     move |source| Error::Map { name, source }
 }
 
@@ -33,6 +33,7 @@ macro_rules! map_as {
         <$ty>::try_from(map).map_err(map_error($name))
     }};
 }
+pub(super) use map_as;
 
 /// Allocations and frees of all targets, from all CPUs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ mod live;
 mod maps;
 pub(crate) mod multi;
 mod object;
+mod samples;
 pub(crate) mod sys;
 
 use std::fs;
@@ -25,6 +26,7 @@ pub use heat::{Heat, HeatRoom};
 use iterator::TaskIterator;
 pub use live::LiveTable;
 pub use maps::{Counts, Histogram, Plain, Sums, TotalsReader};
+pub use samples::{SampleSums, in_model};
 
 /// The object the build script made; empty when it had no toolchain for the bpf target.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/waytrace-ebpf.o"));
@@ -59,6 +61,8 @@ pub struct Constants {
     pub accesses: bool,
     /// Room for what is summed up of samples with an address.
     pub heat: HeatRoom,
+    /// An allocator's own samples may be taken.
+    pub samples: bool,
     /// Live blocks tracked at once.
     pub max_live: u32,
     /// Size of the ring; a power of two, at least a page.
@@ -143,6 +147,7 @@ impl Kernel {
             .map_max_entries("STACKS", if constants.every_stack { MAX_STACKS } else { 1 })
             .map_max_entries("LIVE_KEYS", live_sets)
             .map_max_entries("LIVE", live_sets * WAYS)
+            .map_max_entries("LIVE_COUNTS", if constants.samples { live_sets * WAYS } else { 1 })
             .map_max_entries("PHASE_NOW", if constants.phases { MAX_THREADS } else { 1 })
             .map_max_entries(
                 "ACCESS_RING",

@@ -17,6 +17,8 @@ pub struct Programs {
     alloc_exit: OwnedFd,
     free_enter: OwnedFd,
     map_called: OwnedFd,
+    usdt_alloc: OwnedFd,
+    usdt_free: OwnedFd,
 }
 
 impl Programs {
@@ -30,6 +32,8 @@ impl Programs {
             alloc_exit: load(object, "alloc_exit")?,
             free_enter: load(object, "free_enter")?,
             map_called: load(object, "map_called")?,
+            usdt_alloc: load(object, "usdt_alloc")?,
+            usdt_free: load(object, "usdt_free")?,
         })
     }
 
@@ -40,6 +44,8 @@ impl Programs {
             "alloc_exit" => Some(self.alloc_exit.as_fd()),
             "free_enter" => Some(self.free_enter.as_fd()),
             "map_called" => Some(self.map_called.as_fd()),
+            "usdt_alloc" => Some(self.usdt_alloc.as_fd()),
+            "usdt_free" => Some(self.usdt_free.as_fd()),
             _ => None,
         }
     }

@@ -10,6 +10,8 @@ use aya_obj::generated::{bpf_attr, bpf_cmd, bpf_insn};
 use perf_event_open_sys::bindings::perf_event_attr;
 use waytrace_abi::pod::Pod;
 
+use crate::probes::Point;
+
 const PROG_TYPE_KPROBE: u32 = 2;
 const PROG_TYPE_TRACING: u32 = 26;
 const ATTACH_ITER: u32 = 28;
@@ -100,19 +102,20 @@ pub fn open_iterator(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     bpf_fd(bpf_cmd::BPF_ITER_CREATE, &mut attr)
 }
 
-/// Attaches a program to many offsets of one file, in one process or (`pid` 0) in all.
+/// Attaches a program to points of one file, in one process or (`pid` 0) in all.
 ///
 /// # Errors
 /// What the kernel says.
 pub fn link_multi(
     program: BorrowedFd<'_>,
     path: &Path,
-    offsets: &[u64],
-    cookies: &[u64],
+    points: &[Point],
     pid: u32,
     on_return: bool,
 ) -> io::Result<OwnedFd> {
-    debug_assert_eq!(offsets.len(), cookies.len());
+    let list = |field: fn(&Point) -> u64| -> Vec<u64> { points.iter().map(field).collect() };
+    let (offsets, cookies) = (list(|point| point.offset), list(|point| point.cookie));
+    let semaphores = list(|point| point.semaphore);
     let path = CString::new(path.as_os_str().as_encoded_bytes())?;
     let mut attr = zeroed();
     // SAFETY: `link_create` is the view of the union BPF_LINK_CREATE uses; all of it is zero so far.
@@ -124,7 +127,9 @@ pub fn link_multi(
     multi.path = path.as_ptr() as u64;
     multi.offsets = offsets.as_ptr() as u64;
     multi.cookies = cookies.as_ptr() as u64;
-    multi.cnt = offsets.len() as u32;
+    // An offset of 0 is none.
+    multi.ref_ctr_offsets = semaphores.as_ptr() as u64;
+    multi.cnt = points.len() as u32;
     multi.flags = if on_return { UPROBE_MULTI_RETURN } else { 0 };
     multi.pid = pid;
     bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
@@ -279,17 +284,22 @@ impl Drop for View {
 pub fn open_uprobe(
     kind: u32,
     path: &Path,
-    offset: u64,
+    point: &Point,
     pid: Option<u32>,
     on_return: bool,
 ) -> io::Result<OwnedFd> {
     const RETURN_BIT: u64 = 1;
+    // events/uprobe's format/ref_ctr_offset: the upper half of `config`.
+    const SEMAPHORE_SHIFT: u32 = 32;
+    if point.semaphore > u64::from(u32::MAX) {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "a semaphore beyond the file's first 4 GiB"));
+    }
     let path = CString::new(path.as_os_str().as_encoded_bytes())?;
     let mut attr = perf_event_attr::default();
     attr.type_ = kind;
-    attr.config = if on_return { RETURN_BIT } else { 0 };
+    attr.config = if on_return { RETURN_BIT } else { 0 } | point.semaphore << SEMAPHORE_SHIFT;
     attr.config1 = path.as_ptr() as u64;
-    attr.config2 = offset;
+    attr.config2 = point.offset;
     let (pid, cpu) = pid.map_or((-1, 0), |pid| (pid as libc::c_int, -1));
     open_perf_event(&mut attr, pid, cpu)
 }

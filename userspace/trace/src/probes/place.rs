@@ -1,5 +1,6 @@
 //! Placing and removing probes.
 
+use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -8,6 +9,10 @@ use std::thread::JoinHandle;
 use super::plan::{Plan, Point};
 use crate::Error;
 use crate::kernel::{Kernel, multi, sys};
+
+/// Programs that sit on probes.
+const PROGRAMS: [&str; 6] =
+    ["alloc_enter", "alloc_exit", "free_enter", "map_called", "usdt_alloc", "usdt_free"];
 
 /// Which processes a probe is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +42,7 @@ enum How {
     /// One link for all offsets of a file (Linux 6.6).
     Links(multi::Programs),
     /// A perf event and a link each. `kind` is the type of the `uprobe` PMU.
-    Events { kind: u32, alloc_enter: OwnedFd, alloc_exit: OwnedFd, free_enter: OwnedFd, map_called: OwnedFd },
+    Events { kind: u32, programs: HashMap<&'static str, OwnedFd> },
 }
 
 /// Probes in place. Dropping them removes them from the target's text at once; the call itself returns after a
@@ -157,20 +162,12 @@ impl Prober {
         let path = "/sys/bus/event_source/devices/uprobe/type";
         let kind = std::fs::read_to_string(path).map_err(Error::syscall(format!("reading {path}")))?;
         let kind = kind.trim().parse().map_err(|_| Error::Missing("uprobe PMU".to_owned()))?;
-        let mut own = |name: &str| -> Result<OwnedFd, Error> {
-            kernel
-                .probe_program(name)?
-                .try_clone_to_owned()
-                .map_err(Error::syscall(format!("duplicating {name}")))
-        };
-        let how = How::Events {
-            kind,
-            alloc_enter: own("alloc_enter")?,
-            alloc_exit: own("alloc_exit")?,
-            free_enter: own("free_enter")?,
-            map_called: own("map_called")?,
-        };
-        Ok(Self { how: Arc::new(how) })
+        let mut programs = HashMap::new();
+        for name in PROGRAMS {
+            let program = kernel.probe_program(name)?.try_clone_to_owned();
+            programs.insert(name, program.map_err(Error::syscall(format!("duplicating {name}")))?);
+        }
+        Ok(Self { how: Arc::new(How::Events { kind, programs }) })
     }
 
     /// Places all probes of a plan. On an error those already placed are removed.
@@ -186,6 +183,8 @@ impl Prober {
                 ("free_enter", &file.frees, false),
                 ("alloc_enter", &file.enters, false),
                 ("map_called", &file.calls, false),
+                ("usdt_free", &file.sampled_frees, false),
+                ("usdt_alloc", &file.sampled_allocs, false),
             ] {
                 self.place_points(name, &file.path, points, on_return, scope, &mut placed).map_err(
                     |source| Error::Attach {
@@ -214,20 +213,13 @@ impl Prober {
         match &*self.how {
             How::Links(programs) => {
                 let program = programs.program(name).ok_or(std::io::ErrorKind::NotFound)?;
-                let offsets: Vec<u64> = points.iter().map(|point| point.offset).collect();
-                let cookies: Vec<u64> = points.iter().map(|point| point.cookie).collect();
                 let pid = scope.pid().unwrap_or(0);
-                placed.descriptors.push(sys::link_multi(program, path, &offsets, &cookies, pid, on_return)?);
+                placed.descriptors.push(sys::link_multi(program, path, points, pid, on_return)?);
             }
-            How::Events { kind, alloc_enter, alloc_exit, free_enter, map_called } => {
-                let program = match name {
-                    "alloc_enter" => alloc_enter,
-                    "alloc_exit" => alloc_exit,
-                    "free_enter" => free_enter,
-                    _ => map_called,
-                };
+            How::Events { kind, programs } => {
+                let program = programs.get(name).ok_or(std::io::ErrorKind::NotFound)?;
                 for point in points {
-                    let event = sys::open_uprobe(*kind, path, point.offset, scope.pid(), on_return)?;
+                    let event = sys::open_uprobe(*kind, path, point, scope.pid(), on_return)?;
                     placed.descriptors.push(sys::link_perf_event(
                         program.as_fd(),
                         event.as_fd(),

@@ -26,6 +26,15 @@ pub struct Point {
     pub offset: u64,
     /// What the handler is told.
     pub cookie: u64,
+    /// Offset in the file of the counter that tells the program the probe is watched (USDT); 0 if there is none.
+    pub semaphore: u64,
+}
+
+impl Point {
+    /// One without a semaphore.
+    pub fn plain(offset: u64, cookie: u64) -> Self {
+        Self { offset, cookie, semaphore: 0 }
+    }
 }
 
 /// All probes of one file.
@@ -45,15 +54,21 @@ pub struct FilePlan {
     pub frees: Vec<Point>,
     /// Behind system calls that change the address space.
     pub calls: Vec<Point>,
+    /// Where the allocator tells of a sampled allocation.
+    pub sampled_allocs: Vec<Point>,
+    /// Where it tells of the end of one.
+    pub sampled_frees: Vec<Point>,
 }
 
 impl FilePlan {
-    fn lists(&self) -> [&Vec<Point>; 4] {
-        [&self.enters, &self.exits, &self.frees, &self.calls]
+    fn lists(&self) -> [&Vec<Point>; 6] {
+        let Self { enters, exits, frees, calls, sampled_allocs, sampled_frees, .. } = self;
+        [enters, exits, frees, calls, sampled_allocs, sampled_frees]
     }
 
-    fn lists_mut(&mut self) -> [&mut Vec<Point>; 4] {
-        [&mut self.enters, &mut self.exits, &mut self.frees, &mut self.calls]
+    fn lists_mut(&mut self) -> [&mut Vec<Point>; 6] {
+        let Self { enters, exits, frees, calls, sampled_allocs, sampled_frees, .. } = self;
+        [enters, exits, frees, calls, sampled_allocs, sampled_frees]
     }
 
     fn is_empty(&self) -> bool {
@@ -169,7 +184,7 @@ fn call_point(place: &Place) -> Point {
         Call::Mremap => mapping::MREMAP,
         Call::Brk => mapping::BRK,
     };
-    Point { offset: place.file_offset, cookie: mapping::CallCookie { kind, distance: place.distance }.pack() }
+    Point::plain(place.file_offset, mapping::CallCookie { kind, distance: place.distance }.pack())
 }
 
 fn name(point: &ProbePoint) -> String {
@@ -180,14 +195,14 @@ fn name(point: &ProbePoint) -> String {
 fn add(file: &mut FilePlan, point: &ProbePoint, detail: Detail) {
     let returns = needs_return(point.kind, detail);
     let cookie = cookie(point, returns).pack();
-    let entry = Point { offset: point.file_offset, cookie };
+    let entry = Point::plain(point.file_offset, cookie);
     if point.kind.is_free() {
         file.frees.push(entry);
         return;
     }
     file.enters.push(entry);
     if returns {
-        file.exits.push(Point { offset: point.return_file_offset(), cookie });
+        file.exits.push(Point::plain(point.return_file_offset(), cookie));
     }
 }
 

@@ -10,6 +10,7 @@ use waytrace_image::allocators::{self, AllocatorMap};
 use waytrace_image::process;
 use waytrace_model::collector::{CollectorReport, Loss, Status};
 
+use super::samples::{MOST_LIVE, offers};
 use super::sampling::Sampling;
 use super::wrappers::{call_places, enter_wrappers};
 use super::{AllocationMode, Gathered, Probes, Request, Session};
@@ -23,6 +24,7 @@ use crate::collect::tasks::Tasks;
 use crate::kernel::{Constants, HeatRoom, Kernel};
 use crate::probes::{Detail, Placed, Plan, Prober};
 use crate::stacks::Worker;
+use crate::usdt::{self, Budget, Watch};
 use crate::{Error, calibrate};
 
 impl Session {
@@ -34,7 +36,14 @@ impl Session {
         let began_ns = clock::monotonic_ns();
         let own_cpu_start_ns = clock::own_cpu_ns();
         let mut collectors = Vec::new();
-        let found = find_allocators(&request, &mut collectors)?;
+        let offers = offers(&request)?;
+        let found = match &offers {
+            Some(_) => {
+                collectors.push(report("allocations", Status::Ran, Some(usdt::SOURCE.to_owned())));
+                Found::new()
+            }
+            None => find_allocators(&request, &mut collectors)?,
+        };
         let (task_events, perf_events) = split_events(request.events.as_deref().unwrap_or_default());
         let cpus = waytrace_hw::topology::cpus_online(Machine::live().root())?;
         let perf_events = Events::open(&perf_events, &cpus, request.events_named)?;
@@ -48,13 +57,14 @@ impl Session {
             collectors.push(report("accesses", status, reason));
         }
         let walks = sampler.as_ref().is_some_and(Prepared::is_walk);
-        let mut kernel = Kernel::load(&constants(&request, &found, positions.len(), walks))?;
+        let mut kernel =
+            Kernel::load(&constants(&request, &found, offers.is_some(), positions.len(), walks))?;
         if !kernel.sees_own_id()? {
             return Err(Error::PidNamespace);
         }
         let prober = request.allocations.map(|_| Prober::new(&mut kernel)).transpose()?;
         let costs = match &prober {
-            Some(prober) if !found.is_empty() => {
+            Some(prober) if !found.is_empty() || offers.is_some() => {
                 calibrate::run(&mut kernel, prober, request.detail(), freed_size(&found))?
             }
             _ => calibrate::Costs::default(),
@@ -81,7 +91,7 @@ impl Session {
             request.tgids.iter().for_each(|&tgid| worker.sync(tgid));
         }
         settings.run_start_ns = clock::monotonic_ns();
-        let sampling = request.allocations.map(|_| Sampling::new(&mut settings));
+        let sampling = request.allocations.map(|_| Sampling::new(&mut settings, offers.is_some()));
         kernel.configure(settings)?;
         let baseline = Baseline::take(&mut kernel)?;
         let loss_baseline = kernel.losses()?;
@@ -102,7 +112,14 @@ impl Session {
             })
             .transpose();
         let accesses = unless_named(accesses, request.accesses_named, "accesses", &mut collectors)?;
-        let probes = place(&mut kernel, &request, found, prober, &costs)?;
+        let probes = match (offers, prober, request.allocations) {
+            (Some(offers), Some(prober), Some(AllocationMode::Budgeted { budget_pct: pct })) => {
+                let scope = |tgid| request.scope(tgid);
+                let watch = Watch::start(&mut kernel, prober, Budget { pct, costs }, &offers, scope)?;
+                Probes::Samples(Box::new(watch))
+            }
+            (_, prober, _) => place(&mut kernel, &request, found, prober, &costs)?,
+        };
         let mut session = Self {
             last: baseline.sums,
             kernel,
@@ -211,7 +228,7 @@ fn split_events(events: &[EventSpec]) -> (TaskEvents, PerfEvents) {
     (task, perf)
 }
 
-fn constants(request: &Request, found: &Found, event_count: usize, walks: bool) -> Constants {
+fn constants(request: &Request, found: &Found, samples: bool, event_count: usize, walks: bool) -> Constants {
     let (lifetimes, min_traced_bytes) = match request.allocations {
         Some(AllocationMode::Exact { detail, min_traced_bytes }) => {
             (detail >= Detail::Lifetimes, min_traced_bytes)
@@ -231,7 +248,12 @@ fn constants(request: &Request, found: &Found, event_count: usize, walks: bool) 
         phases: request.phases.is_some(),
         accesses: walks,
         heat: if walks || request.accesses.is_none() { HeatRoom::NONE } else { HeatRoom::USUAL },
-        max_live: if lifetimes { request.max_live } else { 1 },
+        samples,
+        max_live: match (lifetimes, samples) {
+            (true, _) => request.max_live,
+            (false, true) => request.max_live.min(MOST_LIVE),
+            (false, false) => 1,
+        },
         ring_bytes: request.ring_bytes,
     }
 }

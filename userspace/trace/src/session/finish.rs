@@ -14,6 +14,7 @@ use crate::collect::allocations::{self, Baseline, Scale};
 use crate::names::Names;
 use crate::probes::Detail;
 use crate::stacks::Stacks;
+use crate::usdt;
 
 /// Most of its CPU time a target can be said to have spent on probes.
 const MOST_COST_RATIO: f64 = 0.999;
@@ -33,7 +34,8 @@ impl Session {
         let after = Baseline::take(&mut self.kernel)?;
         let own = self.own_sites()?;
         let measured = Measured { after, end_ns };
-        let (allocations, scale, detail, cost_ns) = self.conclude(probes, &measured)?;
+        let Conclusion { totals: allocations, scale, detail, cost_ns, samples } =
+            self.conclude(probes, &measured)?;
         let sampled = match self.accesses.take() {
             Some(accesses) => {
                 Some(accesses.finish(&mut self.kernel, &self.request.tgids, self.tasks.cpu_ns())?)
@@ -83,9 +85,13 @@ impl Session {
         }
         self.take_stacks(&own, &mut stacks)?;
         let callers = own.iter().filter(|site| site.alloc_count > 0);
-        let names = Names::resolve(&stacks, callers.map(|site| (site.tgid, allocations::call_address(site))));
+        let callers = callers.map(|site| (site.tgid, allocations::call_address(site)));
+        let names = Names::resolve(&stacks, callers.chain(stacks.callers.addresses()));
         let peak_epoch = measured.after.sums.peak.epoch;
-        let sites = allocations::sites(&own, peak_epoch, detail, &names, &stacks, scale);
+        let sites = match &samples {
+            Some(samples) => usdt::callers::sites(&mut stacks, &names, samples),
+            None => allocations::sites(&own, peak_epoch, detail, &names, &stacks, scale),
+        };
         let remaining = self.remaining()?;
         let totals = allocations.map(|mut totals| {
             totals.temporary_count =
@@ -95,7 +101,9 @@ impl Session {
         let calls = measured.after.sums.maps.call_count - self.baseline.sums.maps.call_count;
         let watched_ns =
             self.mappings.as_ref().map_or(0.0, |mappings| mappings.cost_ns(calls, self.costs.alloc_ns));
-        let mut overhead = self.overhead(cost_ns + watched_ns, access_cost_ns.unwrap_or(0.0), &measured);
+        let hits = samples.as_ref().map_or(0, usdt::Concluded::hits);
+        let mut overhead =
+            self.overhead(cost_ns + watched_ns, access_cost_ns.unwrap_or(0.0), hits, &measured);
         if access_cost_ns.is_none() {
             overhead.target_pct = None;
         }
@@ -181,40 +189,56 @@ struct Measured {
     end_ns: u64,
 }
 
-type Conclusion = (Option<AllocationTotals>, Scale, Detail, f64);
+/// What the allocation side came to.
+struct Conclusion {
+    totals: Option<AllocationTotals>,
+    /// What counted calls are to be multiplied by.
+    scale: Scale,
+    detail: Detail,
+    /// CPU time it took from the target.
+    cost_ns: f64,
+    /// What the allocator's own samples came to, where they are the source.
+    samples: Option<usdt::Concluded>,
+}
 
 impl Session {
-    /// Ends the allocation side: totals, what counted calls are to be multiplied by, detail, and the cost to the
-    /// target in nanoseconds of CPU time.
+    /// Ends the allocation side.
     fn conclude(&mut self, probes: Probes, measured: &Measured) -> Result<Conclusion, Error> {
         let (before, after) = (&self.baseline.sums, &measured.after.sums);
         let paid = self.costs.between(&before.totals, &after.totals);
-        Ok(match probes {
-            Probes::None => {
-                let totals = self.mappings.is_some().then(|| AllocationTotals {
-                    mmap_bytes: after.maps.added_bytes - before.maps.added_bytes,
-                    munmap_bytes: after.maps.removed_bytes - before.maps.removed_bytes,
-                    null_reason: Some("no allocator was probed".to_owned()),
-                    ..Default::default()
-                });
-                (totals, Scale::ONE, Detail::Counts, paid.total_ns())
-            }
-            Probes::Exact { detail, plan, .. } => {
-                let mut totals = allocations::totals(detail, &self.baseline, &measured.after, 0);
-                totals.probes = plan.names;
-                (Some(totals), Scale::ONE, detail, paid.total_ns())
+        let (mut scale, mut cost_ns) = (Scale::ONE, paid.total_ns());
+        let (mut samples, mut detail) = (None, Detail::Counts);
+        let totals = match probes {
+            Probes::None => self.mappings.is_some().then(|| AllocationTotals {
+                mmap_bytes: after.maps.added_bytes - before.maps.added_bytes,
+                munmap_bytes: after.maps.removed_bytes - before.maps.removed_bytes,
+                null_reason: Some("no allocator was probed".to_owned()),
+                ..Default::default()
+            }),
+            Probes::Exact { detail: asked, plan, .. } => {
+                let counted = allocations::totals(asked, &self.baseline, &measured.after, 0);
+                detail = asked;
+                Some(AllocationTotals { probes: plan.names, ..counted })
             }
             Probes::Budgeted(budgeted) => {
                 let concluded = budgeted.finish(&self.baseline, &measured.after);
                 self.loss.add("windows_unusable", concluded.unusable_windows);
-                let cost_ns = concluded.factors.of(paid.alloc_ns, paid.free_ns);
-                (Some(concluded.totals), concluded.scale, Detail::Counts, cost_ns)
+                cost_ns = concluded.factors.of(paid.alloc_ns, paid.free_ns);
+                scale = concluded.scale;
+                Some(concluded.totals)
             }
-        })
+            Probes::Samples(watch) => {
+                let concluded = watch.finish(&mut self.kernel, before, after)?;
+                self.loss.add("samples_unread", concluded.sums.unread_samples);
+                cost_ns = concluded.cost_ns;
+                Some(samples.insert(concluded).totals.clone())
+            }
+        };
+        Ok(Conclusion { totals, scale, detail, cost_ns, samples })
     }
 
     /// Of CPU time that probes and samples took from the targets.
-    fn overhead(&self, probes_ns: f64, samples_ns: f64, measured: &Measured) -> Overhead {
+    fn overhead(&self, probes_ns: f64, samples_ns: f64, sample_hits: u64, measured: &Measured) -> Overhead {
         let before = &self.baseline.sums.totals;
         let after = &measured.after.sums.totals;
         let run_ns = (measured.end_ns - self.start_ns).max(1) as f64;
@@ -223,7 +247,7 @@ impl Session {
         let most_ns = MOST_COST_RATIO * target_ns;
         let cost_ns = (probes_ns + samples_ns).min(most_ns);
         let undisturbed_ns = target_ns - cost_ns;
-        let hits = after.hit_count - before.hit_count;
+        let hits = after.hit_count - before.hit_count + sample_hits;
         Overhead {
             budget_pct: self.request.budget_pct,
             target_pct: (undisturbed_ns > 0.0).then(|| 100.0 * cost_ns / undisturbed_ns),

@@ -7,7 +7,8 @@
 mod attach;
 mod finish;
 mod request;
-mod sampling;
+mod samples;
+pub(crate) mod sampling;
 mod sliver;
 mod wrappers;
 
@@ -37,6 +38,7 @@ use crate::kernel::{Kernel, Sums};
 use crate::probes::{Detail, Placed, Plan, Prober};
 use crate::record::{self, Record};
 use crate::stacks::Worker;
+use crate::usdt::Watch;
 use crate::{Error, calibrate};
 
 /// Windows between two looks at whether the targets live.
@@ -78,6 +80,7 @@ enum Probes {
     None,
     Exact { detail: Detail, prober: Prober, plan: Plan, placed: Placed },
     Budgeted(Box<Budgeted>),
+    Samples(Box<Watch>),
 }
 
 impl Probes {
@@ -87,6 +90,7 @@ impl Probes {
             Self::None => {}
             Self::Exact { placed, .. } => std::mem::take(placed).remove(),
             Self::Budgeted(budgeted) => budgeted.stop(),
+            Self::Samples(watch) => watch.stop(),
         }
         self
     }
@@ -120,6 +124,7 @@ impl Session {
             Probes::None => &[],
             Probes::Exact { plan, .. } => &plan.names,
             Probes::Budgeted(budgeted) => budgeted.probe_names(),
+            Probes::Samples(watch) => watch.probe_names(),
         }
     }
 
@@ -141,6 +146,10 @@ impl Session {
         match &self.probes {
             Probes::None => Ok(None),
             Probes::Budgeted(budgeted) => Ok(Some(budgeted.so_far())),
+            Probes::Samples(watch) => {
+                let sums = watch.so_far(&mut self.kernel)?;
+                Ok(Some((sums.alloc_count, sums.alloc_bytes)))
+            }
             _ => {
                 let totals = self.kernel.sums()?.totals;
                 let from = self.baseline.sums.totals;
@@ -241,10 +250,13 @@ impl Session {
         if let Some(watched) = &mut self.mappings {
             watched.look_again(&mut self.kernel, tgid, &mappings)?;
         }
+        if let Probes::Samples(watch) = &mut self.probes {
+            return watch.add(&mut self.kernel, tgid, &mappings, self.request.scope(tgid));
+        }
         let Ok(map) = allocators::find(tgid, &mappings) else { return Ok(()) };
         enter_wrappers(&mut self.kernel, &map, &mappings, self.request.detail())?;
         match &mut self.probes {
-            Probes::None => {}
+            Probes::None | Probes::Samples(_) => {}
             Probes::Exact { detail, prober, plan, placed } => {
                 let fresh = plan.add_missing(Plan::new(&map, *detail));
                 if !fresh.files.is_empty() {
@@ -320,10 +332,8 @@ impl Session {
     fn window_allocations(&mut self, now_ns: u64) -> Result<Option<AllocationWindow>, Error> {
         let sums = self.kernel.sums()?;
         let before = std::mem::replace(&mut self.last, sums);
-        if let Some(sampling) = &mut self.sampling {
-            sampling.adapt(&mut self.kernel, sums.totals.alloc_bytes - before.totals.alloc_bytes)?;
-        }
-        Ok(match &mut self.probes {
+        let mut counted_bytes = sums.totals.alloc_bytes - before.totals.alloc_bytes;
+        let window = match &mut self.probes {
             Probes::None if self.mappings.is_none() => None,
             Probes::None => Some(AllocationWindow {
                 mmap_bytes: sums.maps.added_bytes - before.maps.added_bytes,
@@ -337,7 +347,17 @@ impl Session {
                 window.munmap_bytes = sums.maps.removed_bytes - before.maps.removed_bytes;
                 Some(window)
             }
-        })
+            Probes::Samples(watch) => {
+                let window = watch.window(&mut self.kernel, &before, &sums)?;
+                // Where the budget runs low, stacks are what can be spared.
+                counted_bytes = (window.alloc_bytes.unwrap_or(0.0) / watch.spare_ratio()) as u64;
+                Some(window)
+            }
+        };
+        if let Some(sampling) = &mut self.sampling {
+            sampling.adapt(&mut self.kernel, counted_bytes)?;
+        }
+        Ok(window)
     }
 
     /// Whether a target other than this one is measured and runs.

@@ -5,6 +5,7 @@ use waytrace_hw::events::EventSpec;
 use crate::access::{Mode, Targets};
 use crate::collect::phases::PhaseEvent;
 use crate::probes::{Detail, Scope};
+use crate::usdt::Wanted;
 
 /// How allocations are measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -44,6 +45,8 @@ pub struct Request {
     pub phases: Option<PhaseEvent>,
     /// How to measure allocations; `None` leaves them out.
     pub allocations: Option<AllocationMode>,
+    /// Whether they may be taken from the allocators' own samples.
+    pub alloc_source: Wanted,
     /// Where samples of memory accesses come from, and how often; `None` leaves them out.
     pub accesses: Option<Mode>,
     /// The user asked for accesses by name, or for how they are to be sampled: that they cannot be is an error.

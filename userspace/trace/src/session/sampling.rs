@@ -17,9 +17,10 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// Starts with a period for an unknown target; the settings must be handed to the kernel part by the caller.
-    pub fn new(settings: &mut Settings) -> Self {
-        settings.sample_period_bytes = FIRST_PERIOD_BYTES;
+    /// Starts with a period for an unknown target; the settings must be handed to the kernel part by the caller. Of an
+    /// allocator's own samples, which are few, each is taken at first.
+    pub fn new(settings: &mut Settings, of_samples: bool) -> Self {
+        settings.sample_period_bytes = if of_samples { 1 } else { FIRST_PERIOD_BYTES };
         Self { settings: *settings }
     }
 

@@ -10,6 +10,7 @@
 //!
 //! Names of functions are remembered from turn to turn by file and offset, allocators by the files that are mapped.
 
+mod looking;
 mod result;
 mod room;
 
@@ -23,13 +24,15 @@ use waytrace_hw::clock;
 use waytrace_image::allocators::{self, AllocatorMap};
 use waytrace_image::process;
 use waytrace_image::symbols::{self, Symbolizer};
+use waytrace_image::usdt::{Samples, find as find_samples};
 use waytrace_model::access::Access;
 
+use looking::Looking;
 pub use result::{Sampled, SiteShare, TurnResult};
 
 use crate::Error;
 use crate::access::{Accesses, Pace, Rate, Ready, Targets};
-use crate::budget::{Budgeted, Past};
+use crate::budget::Past;
 use crate::calibrate::{self, Costs};
 use crate::collect::allocations::Baseline;
 use crate::collect::perf::{Events, Perf};
@@ -37,7 +40,6 @@ use crate::kernel::{Constants, HeatRoom, Kernel, TotalsReader};
 use crate::known::{Files, Known};
 use crate::probes::{Detail, Prober};
 use crate::record::{self, Record};
-use crate::session::enter_wrappers;
 use crate::stacks::Worker;
 
 /// Nobody has this id: nobody is measured between turns.
@@ -48,6 +50,8 @@ const RING_BYTES: u32 = 1 << 20;
 const STACK_PERIOD_BYTES: u64 = 4 << 20;
 /// A service's debug information is read, a compiler's is not: hundreds of megabytes take seconds.
 const NAMING: symbols::Settings = symbols::Settings { debug_max_bytes: 16 << 20 };
+/// Sampled blocks kept until their free: at half a megabyte each, those of 8 GiB.
+const MOST_LIVE: u32 = 1 << 14;
 /// Windows of the switch program, which only a timer closes on a CPU that never switches.
 const INTERVAL_NS: u64 = 1_000_000_000;
 /// Processes of which it is remembered what earlier turns saw.
@@ -85,6 +89,7 @@ pub struct Turns {
     /// By process, and in which turn it was last added to.
     pasts: HashMap<(u32, u64), (u64, Past)>,
     turns_count: u64,
+    known_samples: Known<Samples>,
 }
 
 impl Turns {
@@ -114,6 +119,7 @@ impl Turns {
             known: Known::default(),
             pasts: HashMap::new(),
             turns_count: 0,
+            known_samples: Known::default(),
         })
     }
 
@@ -122,6 +128,7 @@ impl Turns {
         self.symbolizer = Symbolizer::new(NAMING);
         self.known.forget();
         self.pasts.clear();
+        self.known_samples.forget();
     }
 
     /// Begins a turn.
@@ -150,7 +157,7 @@ impl Turns {
             start_target_ns,
             cpu,
             baseline,
-            budgeted: None,
+            looking: None,
             no_allocations: None,
             accesses: None,
             no_accesses: None,
@@ -161,7 +168,7 @@ impl Turns {
         };
         if let Some(budget_pct) = plan.allocations_pct {
             match turn.probe(budget_pct, &mappings) {
-                Ok(budgeted) => turn.budgeted = Some(budgeted),
+                Ok(looking) => turn.looking = Some(looking),
                 Err(reason) => turn.no_allocations = Some(reason),
             }
         }
@@ -183,11 +190,26 @@ impl Turns {
         self.pasts.insert(plan.key(), (self.turns_count, past));
     }
 
-    /// The allocators of a process; looked for once per set of files.
-    fn allocators(&mut self, tgid: u32, mappings: &[process::Mapping]) -> Result<AllocatorMap, String> {
-        let files = Files::of(tgid, mappings);
+    /// The samples a process's allocator hands out; looked for once per set of files.
+    fn samples(&mut self, tgid: u32, files: &Files, mappings: &[process::Mapping]) -> Samples {
+        let mut samples = self.known_samples.of(files, || find_samples(tgid, mappings));
+        for point in &mut samples.points {
+            if let Some(path) = files.path(point.key) {
+                point.path.clone_from(path);
+            }
+        }
+        samples
+    }
+
+    /// The allocators of a process, likewise.
+    fn allocators(
+        &mut self,
+        tgid: u32,
+        files: &Files,
+        mappings: &[process::Mapping],
+    ) -> Result<AllocatorMap, String> {
         let find = || allocators::find(tgid, mappings).map_err(|error| error.to_string());
-        let mut map = self.known.of(&files, find)?;
+        let mut map = self.known.of(files, find)?;
         for point in &mut map.probes {
             if let Some(path) = files.path(point.key) {
                 point.path.clone_from(path);
@@ -209,7 +231,8 @@ const CONSTANTS: Constants = Constants {
     phases: false,
     accesses: true,
     heat: HeatRoom::NONE,
-    max_live: 1,
+    samples: true,
+    max_live: MOST_LIVE,
     ring_bytes: RING_BYTES,
 };
 
@@ -221,7 +244,7 @@ pub struct Turn<'t> {
     start_target_ns: u64,
     cpu: TotalsReader,
     baseline: Baseline,
-    budgeted: Option<Budgeted>,
+    looking: Option<Looking>,
     no_allocations: Option<String>,
     accesses: Option<Accesses>,
     no_accesses: Option<String>,
@@ -231,25 +254,6 @@ pub struct Turn<'t> {
 }
 
 impl Turn<'_> {
-    fn probe(&mut self, budget_pct: f64, mappings: &[process::Mapping]) -> Result<Budgeted, String> {
-        let tgid = self.plan.tgid;
-        let map = self.turns.allocators(tgid, mappings)?;
-        let kernel = &mut self.turns.kernel;
-        let begin = || -> Result<(Budgeted, Worker), Error> {
-            enter_wrappers(kernel, &map, mappings, Detail::Counts)?;
-            let mut stacks = Worker::start().map_err(Error::syscall("starting the stack worker"))?;
-            stacks.sync(tgid);
-            let prober = self.turns.prober.clone();
-            let past = self.turns.pasts.remove(&self.plan.key()).map(|(_, past)| past).unwrap_or_default();
-            let maps = vec![(tgid, map)];
-            let budgeted = Budgeted::start(kernel, prober, maps, budget_pct, self.turns.costs, past)?;
-            Ok((budgeted, stacks))
-        };
-        let (budgeted, stacks) = begin().map_err(|error| error.to_string())?;
-        self.stacks = Some(stacks);
-        Ok(budgeted)
-    }
-
     fn sample(&mut self, hz: f64) -> Result<Accesses, Error> {
         let tgids = [self.plan.tgid];
         let targets = Targets { tgids: &tgids, only_tid: None, follow_forks: false };
@@ -268,6 +272,9 @@ impl Turn<'_> {
         if let Some(accesses) = &mut self.accesses {
             self.sampled.extend(accesses.take());
         }
+        if let Err(error) = self.adapt() {
+            tracing::debug!(%error, "the number of stacks is not held");
+        }
     }
 
     /// Ends the turn: probes and timers are gone when it returns.
@@ -276,23 +283,17 @@ impl Turn<'_> {
     /// When the kernel part cannot be read.
     pub fn finish(mut self) -> Result<TurnResult, Error> {
         self.drain();
-        let mut budgeted = self.budgeted.take();
-        if let Some(budgeted) = &mut budgeted {
-            budgeted.stop();
+        let mut looking = self.looking.take();
+        if let Some(looking) = &mut looking {
+            looking.stop();
         }
         let after = Baseline::take(&mut self.turns.kernel)?;
         let target_cpu_ns = self.cpu.target_cpu_ns()?.saturating_sub(self.start_target_ns);
         let span_ns = clock::monotonic_ns() - self.start_ns;
         self.drain();
         let mut result = TurnResult { span_ns, target_cpu_ns, ..TurnResult::default() };
-        let paid = self.turns.costs.between(&self.baseline.sums.totals, &after.sums.totals);
-        if let Some(budgeted) = budgeted {
-            let concluded = budgeted.finish(&self.baseline, &after);
-            result.probes_cost_ns = concluded.factors.of(paid.alloc_ns, paid.free_ns);
-            let stacks = self.stacks.take().map(|worker| worker.finish().0).unwrap_or_default();
-            let sites = self.turns.kernel.sites()?;
-            result.enter_allocations(&concluded, &sites, &stacks, &mut self.turns.symbolizer);
-            self.turns.remember(self.plan, concluded.past);
+        if let Some(looking) = looking {
+            self.conclude(looking, &after, &mut result)?;
         }
         if let Some(accesses) = self.accesses.take() {
             let finished = accesses.finish(&mut self.turns.kernel, &[self.plan.tgid], target_cpu_ns)?;

@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use waytrace_abi::allocation::Site;
 use waytrace_image::symbols::Symbolizer;
 use waytrace_model::access::{Access, AccessKind, AccessTotals};
-use waytrace_model::allocation::SampledStack;
+use waytrace_model::allocation::{AllocationTotals, SampledStack};
 use waytrace_model::histogram::Bucket;
 use waytrace_model::stack::Frame;
 
-use crate::budget::Concluded;
 use crate::collect::allocations::call_address;
 use crate::names::Names;
 use crate::stacks::Stacks;
+use crate::usdt;
 
 /// Frames of a site's name.
 const NAME_FRAMES: usize = 3;
@@ -38,6 +38,8 @@ pub struct TurnResult {
     pub freed_bytes_per_s: Option<f64>,
     /// Half of the 95 % interval of the bytes asked for, in percent of them.
     pub ci95_pct: Option<f64>,
+    /// They are the allocator's own samples (`otel_memory`), not those of probes in windows.
+    pub from_samples: bool,
     /// Why there are no allocations.
     pub no_allocations: Option<String>,
     /// Callers of the allocator, of most bytes first.
@@ -85,29 +87,21 @@ pub struct Sampled {
 }
 
 impl TurnResult {
-    /// Enters what the probes have seen.
-    pub(super) fn enter_allocations(
-        &mut self,
-        concluded: &Concluded,
-        sites: &[Site],
-        stacks: &Stacks,
-        symbolizer: &mut Symbolizer,
-    ) {
+    /// Enters what the probes have seen; `never_ran` if there were some and the target did not run past them.
+    pub(super) fn enter_allocations(&mut self, totals: &AllocationTotals, never_ran: bool) {
         let per_s = |total: Option<f64>| total.map(|total| total * 1e9 / self.span_ns.max(1) as f64);
-        let totals = &concluded.totals;
         (self.alloc_per_s, self.alloc_bytes_per_s) = (per_s(totals.alloc_count), per_s(totals.alloc_bytes));
         (self.free_per_s, self.freed_bytes_per_s) = (per_s(totals.free_count), per_s(totals.freed_bytes));
         self.ci95_pct = totals.ci95_pct;
         self.sizes.clone_from(&totals.sizes);
         // Of turns of a target that seldom runs some must count as nothing: the others stand for more than their own time otherwise.
-        if concluded.saw_it_never_run {
+        if never_ran {
             (self.alloc_per_s, self.alloc_bytes_per_s, self.free_per_s) = (Some(0.0), Some(0.0), Some(0.0));
             self.freed_bytes_per_s = Some(0.0);
         }
         if self.alloc_per_s.is_none() {
             self.no_allocations.clone_from(&totals.null_reason);
         }
-        self.sites = named(sites, stacks, symbolizer);
     }
 
     /// Enters sampled accesses.
@@ -140,27 +134,57 @@ impl TurnResult {
 }
 
 /// Sites by name: what threads have in common is one. A site whose stacks were sampled is split by them.
-fn named(sites: &[Site], stacks: &Stacks, symbolizer: &mut Symbolizer) -> Vec<SiteShare> {
+pub(super) fn named(sites: &[Site], stacks: &Stacks, symbolizer: &mut Symbolizer) -> Vec<SiteShare> {
     let used = || sites.iter().enumerate().filter(|(_, site)| site.alloc_count > 0);
     let callers = used().map(|(_, site)| (site.tgid, call_address(site)));
     let names = Names::resolve_with(symbolizer, stacks, callers);
     let mut sampled = names.stacks_of(stacks);
+    shares(used().flat_map(|(index, site)| {
+        let stacks = sampled.remove(&(index as u32)).unwrap_or_default();
+        let frames = names.frames(site.tgid, call_address(site));
+        split(stacks, frames, site.alloc_count as f64, site.alloc_bytes as f64)
+    }))
+}
+
+/// The sites of an allocator's own samples, likewise.
+pub(super) fn sampled(
+    concluded: &usdt::Concluded,
+    stacks: &mut Stacks,
+    symbolizer: &mut Symbolizer,
+) -> Vec<SiteShare> {
+    let addresses: Vec<(u32, u64)> = stacks.callers.addresses().collect();
+    let names = Names::resolve_with(symbolizer, stacks, addresses.into_iter());
+    let sites = usdt::callers::sites(stacks, &names, concluded);
+    shares(
+        sites
+            .into_iter()
+            .flat_map(|site| split(site.stacks, site.frames, site.alloc_count, site.alloc_bytes)),
+    )
+}
+
+/// A site by its stacks, in proportion to their samples; by its caller where there are none.
+fn split(
+    mut stacks: Vec<SampledStack>,
+    frames: Vec<Frame>,
+    count: f64,
+    bytes: f64,
+) -> impl Iterator<Item = (String, f64, f64)> {
+    if stacks.is_empty() {
+        stacks.push(SampledStack { samples_count: 1, frames });
+    }
+    let samples: u64 = stacks.iter().map(|stack| stack.samples_count).sum();
+    stacks.into_iter().map(move |stack| {
+        let part = stack.samples_count as f64 / samples.max(1) as f64;
+        (name(&stack.frames), part * count, part * bytes)
+    })
+}
+
+fn shares(parts: impl Iterator<Item = (String, f64, f64)>) -> Vec<SiteShare> {
     let mut by_name: HashMap<String, (f64, f64)> = HashMap::new();
     let (mut count, mut bytes) = (0.0, 0.0);
-    for (index, site) in used() {
-        let stacks = sampled.remove(&(index as u32)).filter(|stacks| !stacks.is_empty());
-        let stacks = stacks.unwrap_or_else(|| {
-            let frames = names.frames(site.tgid, call_address(site));
-            vec![SampledStack { samples_count: 1, frames }]
-        });
-        let samples: u64 = stacks.iter().map(|stack| stack.samples_count).sum();
-        let (own_count, own_bytes) = (site.alloc_count as f64, site.alloc_bytes as f64);
-        for stack in &stacks {
-            let part = stack.samples_count as f64 / samples.max(1) as f64;
-            let entry = by_name.entry(name(&stack.frames)).or_default();
-            entry.0 += part * own_count;
-            entry.1 += part * own_bytes;
-        }
+    for (name, own_count, own_bytes) in parts {
+        let entry = by_name.entry(name).or_default();
+        *entry = (entry.0 + own_count, entry.1 + own_bytes);
         (count, bytes) = (count + own_count, bytes + own_bytes);
     }
     let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };

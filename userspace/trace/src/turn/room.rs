@@ -10,6 +10,7 @@ use crate::kernel::Kernel;
 /// # Errors
 /// When a table cannot be reached.
 pub fn clear(kernel: &mut Kernel) -> Result<(), Error> {
+    kernel.clear_live()?;
     kernel.clear_sites()?;
     kernel.clear_table::<SiteKey, u32>("SITE_INDEX")?;
     kernel.clear_table::<SiteKey, u32>("SAMPLED")?;

@@ -43,7 +43,7 @@ const drawTarget = detail => {
       listed("Processes", target.processes, "No process in this window.", ["Process", "pid", "CPU", "Memory", "Threads"], process => [process.comm,
         String(process.pid), known(process.values.cpu_ns, cpuOf), known(process.values.rss_bytes, formatBytes), known(process.values.threads_count, formatCount)]),
       listed("Threads", threads, "No thread was told.", ["Thread", "tid", "pid", "CPU"], ([tid, name, ns, pid]) => [name, String(tid), String(pid), cpuOf(ns)]),
-      listed("Who allocates", target.sites, why("allocations"), ["Caller", "Bytes", "Calls", ""], site => [site.name,
+      listed(target.alloc_mode === "sampled" ? "Who allocates, by the allocator's own samples (otel_memory)" : "Who allocates", target.sites, why("allocations"), ["Caller", "Bytes", "Calls", ""], site => [site.name,
         perSecond(formatBytes)(site.bytes_per_s), perSecond(formatCount)(site.alloc_per_s), meter(site.bytes_per_s / bytes)]),
       listed("Sizes of blocks", sizes, why("allocations"), ["From", "Bytes", ""], ([power, amount]) => [formatBytes(2 ** power),
         perSecond(formatBytes)(amount * 1e9 / length), meter(amount / largest)]),

@@ -14,7 +14,7 @@ mod working;
 
 use serde::Serialize;
 use waytrace_model::access::Access;
-use waytrace_model::allocation::TracedAllocation;
+use waytrace_model::allocation::{Mode, TracedAllocation};
 use waytrace_model::detail::RunDetail;
 use waytrace_model::histogram::Bucket;
 
@@ -43,6 +43,8 @@ const POINTS_MAX: usize = 1_000_000;
 pub struct Data<'a> {
     duration_ns: u64,
     mode: Option<&'static str>,
+    /// Whether the numbers of allocations are estimates.
+    estimated: bool,
     null_reason: Option<String>,
     points: Points,
     events: Vec<EventSeries>,
@@ -86,6 +88,7 @@ impl<'a> Data<'a> {
         Ok(Self {
             duration_ns: detail.report.run.duration_ns,
             mode: allocations.and_then(|own| own.mode).map(|mode| mode.as_str()),
+            estimated: allocations.and_then(|own| own.mode).is_some_and(Mode::is_estimate),
             null_reason: allocations.and_then(|own| own.null_reason.as_deref()).map(plain),
             events: counters::series(detail, &points),
             activity: Activity::of(&detail.windows, &points),

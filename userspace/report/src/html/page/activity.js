@@ -4,7 +4,7 @@ const drawActivity = () => {
   const own = data.activity;
   if (!own) { empty("activity", "Allocations were not collected; the reasons are under measurement quality."); return; }
   const has = values => values.some(v => v !== null);
-  const estimated = data.mode === "budgeted" ? ", estimated" : "";
+  const estimated = data.estimated ? ", estimated" : "";
   const panel = (title, unit, format, series, height) => {
     const drawn = series.filter(one => has(one.values));
     if (drawn.length === 0) return [];

@@ -11,7 +11,7 @@ const drawFlame = () => {
     return weights.filter(([key]) => tree[key]).map(([key, text, format]) => ({ key, text, format, own }));
   };
   const allocated = grown(data.flame, "A site's totals are split over its sampled stacks in proportion to their samples; what was never sampled hangs under “stack not sampled” with its immediate caller.",
-    [["bytes", "Bytes", formatBytes], ["calls", "Calls", formatCount], ["live", "Live bytes", formatBytes], ["peak", "Live at the peak", formatBytes]], data.mode === "budgeted" ? "~" : "");
+    [["bytes", "Bytes", formatBytes], ["calls", "Calls", formatCount], ["live", "Live bytes", formatBytes], ["peak", "Live at the peak", formatBytes]], data.estimated ? "~" : "");
   const accessed = grown(data.flame_accesses, "Sampled accesses: the function that made them, above it what it was inlined into, below it the mapping it reached. A sample has no call stack.",
     [["accesses", "Accesses", formatCount], ["loads", "Loads", formatCount], ["stores", "Stores", formatCount], ["latency", "Latency", v => `${formatCount(v)} cycles`]], "");
   const views = [...allocated, ...accessed];

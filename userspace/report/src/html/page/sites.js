@@ -13,7 +13,7 @@ const drawSites = () => {
   if (list.length === 0) { empty("sites", "No allocation site was seen."); return; }
   const PAGE = 100;
   const everything = list.reduce((sum, site) => sum + site.bytes, omitted_bytes);
-  const estimated = data.mode === "budgeted" ? "~" : "";
+  const estimated = data.estimated ? "~" : "";
   const exact = list.some(site => site.live !== null);
   const columns = [
     ["Bytes", site => site.bytes, site => estimated + formatBytes(site.bytes)],
