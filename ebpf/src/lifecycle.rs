@@ -61,14 +61,20 @@ fn task_exited(_ctx: RawTracePointContext) -> i32 {
         alloc::thread::forget(task.tid);
         phases::forget(task.tid);
         // SAFETY: the helper has no preconditions.
-        emit(EXIT, task.tgid, tasks::numbers(unsafe { bpf_get_current_task() } as *const c_void));
+        let was_told =
+            emit(EXIT, task.tgid, tasks::numbers(unsafe { bpf_get_current_task() } as *const c_void));
+        // The user side takes the process out when it hears of its end. If it never will, its place would stay taken.
+        if !was_told && target::watches_everyone() && task.tid == task.tgid {
+            target::leave(task.tgid);
+        }
     }
     0
 }
 
+/// Tells the user side; whether there was room to.
 #[inline(always)]
-fn emit(kind: u32, parent_tgid: u32, task: TaskNumbers) {
+fn emit(kind: u32, parent_tgid: u32, task: TaskNumbers) -> bool {
     // SAFETY: the helper has no preconditions.
     let at_ns = unsafe { bpf_ktime_get_ns() };
-    ring::emit(&Lifecycle { tag: waytrace_abi::tag::LIFECYCLE, kind, at_ns, parent_tgid, reserved: 0, task });
+    ring::emit(&Lifecycle { tag: waytrace_abi::tag::LIFECYCLE, kind, at_ns, parent_tgid, reserved: 0, task })
 }

@@ -12,14 +12,18 @@ pub const NO_WAKEUP: u64 = aya_ebpf::bindings::BPF_RB_NO_WAKEUP as u64;
 #[map]
 pub static RING: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 
-/// Writes one record, or counts its loss.
+/// Writes one record, or counts its loss; whether there was room.
 #[inline(always)]
-pub fn emit<T: waytrace_abi::pod::Pod>(record: &T) {
+pub fn emit<T: waytrace_abi::pod::Pod>(record: &T) -> bool {
     match RING.reserve::<T>(0) {
         Some(mut entry) => {
             entry.write(*record);
             entry.submit(NO_WAKEUP);
+            true
         }
-        None => loss::count(waytrace_abi::loss::RING_FULL),
+        None => {
+            loss::count(waytrace_abi::loss::RING_FULL);
+            false
+        }
     }
 }

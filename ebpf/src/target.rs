@@ -71,6 +71,13 @@ pub fn enter(tgid: u32, parent_tgid: u32) -> bool {
     has_room
 }
 
+/// Takes a process out again.
+#[inline(always)]
+pub fn leave(tgid: u32) {
+    // It may not have been there.
+    let _ = TARGETS.remove(tgid);
+}
+
 /// Whether children of targets become targets.
 #[inline(always)]
 pub fn follows_forks() -> bool {

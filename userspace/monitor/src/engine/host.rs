@@ -1,10 +1,10 @@
 //! A window of a host, put together from what the kernel keeps of all processes and from turns.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use waytrace_hw::clock;
 use waytrace_model::monitor::{HostWindow, Metric, ProcessWindow, TargetWindow, Values};
-use waytrace_trace::host::{ProcessId, ProcessNumbers, Watch};
+use waytrace_trace::host::{ProcessEvent, ProcessId, ProcessNumbers, Watch};
 use waytrace_trace::turn::TurnResult;
 
 use super::cache::Processes;
@@ -147,6 +147,20 @@ impl Host {
         }
     }
 
+    /// Gives back the places of those who are gone without a word: the ring had no room for their end.
+    fn forget_lost(&self, watch: &mut Watch, processes: &[ProcessNumbers], alive: &[ProcessId]) {
+        let told: HashSet<u32> = processes
+            .iter()
+            .map(|process| process.tgid)
+            .chain(alive.iter().map(|process| process.tgid))
+            .collect();
+        for (tgid, _) in self.followed.keys().filter(|key| !told.contains(&key.0)) {
+            if let Err(error) = watch.forget(*tgid) {
+                tracing::debug!(tgid, %error, "its place in the kernel part stays taken");
+            }
+        }
+    }
+
     /// A turn is over.
     pub fn turned(&mut self, tgid: u32, result: TurnResult) {
         self.turned.push((tgid, result));
@@ -165,12 +179,13 @@ impl Host {
         std::mem::take(&mut self.candidates)
     }
 
-    /// Closes the window: `processes` is what came up of every process.
+    /// Closes the window: `processes` is what came up of every process, `news` what happened about its end.
     pub fn close(
         &mut self,
         watch: &mut Watch,
         members: &mut impl Membership,
         processes: Vec<ProcessNumbers>,
+        news: &[ProcessEvent],
     ) -> HostWindow {
         let mut window = HostWindow {
             index: self.index,
@@ -181,7 +196,8 @@ impl Host {
         };
         self.index += 1;
         self.start();
-        let alive: Vec<ProcessId> = processes.iter().filter(|process| !process.has_ended).map(id).collect();
+        let alive = alive(&processes, news);
+        self.forget_lost(watch, &processes, &alive);
         members.resync(&alive);
         for process in &alive {
             let was = self.followed.get(&(process.tgid, process.start_boot_ns));
@@ -210,11 +226,7 @@ impl Host {
                 closer.add(result);
             }
         }
-        self.followed.retain(|(tgid, start), _| {
-            alive
-                .binary_search_by_key(&(*tgid, *start), |process| (process.tgid, process.start_boot_ns))
-                .is_ok()
-        });
+        self.followed.retain(|key, _| alive.binary_search_by_key(key, ProcessId::key).is_ok());
         window.targets = targets
             .into_iter()
             .map(|(name, (mut target, closer))| {
@@ -230,6 +242,25 @@ impl Host {
 
 fn id(process: &ProcessNumbers) -> ProcessId {
     ProcessId { tgid: process.tgid, start_boot_ns: process.start_boot_ns, comm: process.comm.clone() }
+}
+
+/// Who is there as the next window begins, in order: also who began after all were counted.
+fn alive(processes: &[ProcessNumbers], news: &[ProcessEvent]) -> Vec<ProcessId> {
+    let counted: HashSet<(u32, u64)> =
+        processes.iter().map(|process| (process.tgid, process.start_boot_ns)).collect();
+    let began = news.iter().filter_map(|event| match event {
+        ProcessEvent::Forked { child, .. } => Some(child),
+        ProcessEvent::Executed(process) => Some(process),
+        ProcessEvent::Ended(_) => None,
+    });
+    let late = began.filter(|process| !counted.contains(&process.key())).cloned();
+    let mut alive: Vec<ProcessId> =
+        processes.iter().filter(|process| !process.has_ended).map(id).chain(late).collect();
+    // Of one that began and then ran another program the last name holds.
+    alive.reverse();
+    alive.sort_by_key(ProcessId::key);
+    alive.dedup_by_key(|process| process.key());
+    alive
 }
 
 /// Adds a process to its target.

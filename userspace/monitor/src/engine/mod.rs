@@ -120,9 +120,10 @@ impl<M: Membership> Engine<M> {
             ),
             settings,
         };
-        let processes = engine.watch.close()?;
+        let (processes, events) = engine.watch.close()?;
         let first = engine.host.begin(&mut engine.watch, &mut engine.members, &processes);
         engine.cache.begin(|| engine.host.cached(&engine.members));
+        look(&events, &mut engine.watch, &mut engine.host, &mut engine.members);
         engine.watch.settle(&first)?;
         Ok(engine)
     }
@@ -255,9 +256,9 @@ impl<M: Membership> Engine<M> {
 
     /// Closes the window that ends now.
     fn close(&mut self) -> Result<HostWindow, Error> {
-        self.look()?;
-        let processes = self.watch.close()?;
-        let mut window = self.host.close(&mut self.watch, &mut self.members, processes);
+        let (processes, events) = self.watch.close()?;
+        look(&events, &mut self.watch, &mut self.host, &mut self.members);
+        let mut window = self.host.close(&mut self.watch, &mut self.members, processes, &events);
         let is_left_out = |target: &str| !self.members.limits(target).cache;
         self.cache.close(&mut window, || self.host.cached(&self.members), is_left_out);
         self.watch.settle(&self.host.active())?;

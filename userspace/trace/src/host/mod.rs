@@ -66,6 +66,13 @@ pub struct ProcessId {
     pub comm: String,
 }
 
+impl ProcessId {
+    /// What names it.
+    pub fn key(&self) -> (u32, u64) {
+        (self.tgid, self.start_boot_ns)
+    }
+}
+
 /// Watches all processes. Dropping it ends that.
 pub struct Watch {
     kernel: Kernel,
@@ -173,12 +180,16 @@ impl Watch {
         events
     }
 
-    /// Closes a window: what came up of every process since the window before.
+    /// Closes a window: what came up of every process since the window before, and what happened since the last [`Self::drain`].
+    ///
+    /// The news are taken after the iterator has run: who ended before it came by has told of its end by then, so every process is in the window's
+    /// numbers or begins in the news.
     ///
     /// # Errors
     /// When the iterator cannot run.
-    pub fn close(&mut self) -> Result<Vec<ProcessNumbers>, Error> {
+    pub fn close(&mut self) -> Result<(Vec<ProcessNumbers>, Vec<ProcessEvent>), Error> {
         let tasks = self.tasks()?;
+        let events = self.drain();
         let mut processes = self.book.close(&tasks, clock::monotonic_ns(), clock::boot_ns());
         let counted = self.counted.take(&mut self.kernel)?;
         for process in &mut processes {
@@ -187,7 +198,7 @@ impl Watch {
             }
             counted.enter(process);
         }
-        Ok(processes)
+        Ok((processes, events))
     }
 
     /// How the collectors beside the kernel's own numbers fare.
