@@ -56,6 +56,8 @@ pub enum Variant {
     StaticStripped,
     /// Linked statically with musl.
     Musl,
+    /// A library to be preloaded, not a program.
+    Library,
 }
 
 impl Variant {
@@ -68,6 +70,7 @@ impl Variant {
             Self::Stripped => "-stripped",
             Self::StaticStripped => "-static-stripped",
             Self::Musl => "-musl",
+            Self::Library => ".so",
         }
     }
 
@@ -79,6 +82,7 @@ impl Variant {
             Self::Static | Self::Musl => &["-fomit-frame-pointer", "-static", "-DSTATIC"],
             Self::Stripped => &["-fomit-frame-pointer", "-s"],
             Self::StaticStripped => &["-fomit-frame-pointer", "-static", "-DSTATIC", "-s"],
+            Self::Library => &["-fPIC", "-shared"],
         }
     }
 }

@@ -11,9 +11,9 @@ use super::waytrace::{self, Finished, Running, Store};
 use super::workload::Workload;
 
 /// The right to trace, given back when dropped.
-pub struct Turn(#[expect(dead_code, reason = "the lock is held as long as the file is open")] File);
+pub struct Turn(#[expect(dead_code, reason = "the lock is held as long as the file is open")] Option<File>);
 
-/// Waits for this test's turn.
+/// Waits for this test's turn; a benchmark that runs a test has it already, and says so by `WAYTRACE_TURN=held`.
 ///
 /// # Errors
 /// The reason why nothing can be traced here.
@@ -26,9 +26,12 @@ pub fn turn() -> Result<Turn, String> {
     if doctor.code != 0 {
         return Err(format!("`waytrace doctor` says profile cannot run here: {}", doctor.stdout));
     }
+    if std::env::var("WAYTRACE_TURN").is_ok_and(|turn| turn == "held") {
+        return Ok(Turn(None));
+    }
     let file = File::create(waytrace_tests::paths::target_dir().join("live.lock")).unwrap();
     file.lock().unwrap();
-    Ok(Turn(file))
+    Ok(Turn(Some(file)))
 }
 
 /// A profile under way, with the store it writes to.

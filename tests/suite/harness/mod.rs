@@ -1,5 +1,6 @@
 //! What every test here needs: workloads that speak the ready protocol, the binary under test, and what it reported.
 
+pub mod bpf;
 pub mod disk;
 pub mod live;
 pub mod measurement;

@@ -88,6 +88,11 @@ impl Running {
         }
     }
 
+    /// What it said on stderr until it was last waited for there: the rest of the line that has this part.
+    pub fn said(&self, part: &str) -> Option<&str> {
+        self.stderr.seen.iter().find_map(|line| Some(line.split_once(part)?.1))
+    }
+
     /// Waits for the next line it prints.
     pub fn await_output(&mut self) {
         if self.stdout.wait_for(|_| true).is_none() {

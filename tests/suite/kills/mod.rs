@@ -5,7 +5,7 @@
 
 mod driver;
 mod host;
-mod tally;
+pub mod tally;
 
 use std::path::Path;
 use std::process::{Child, Stdio};

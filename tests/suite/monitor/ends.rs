@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Monitor, windows};
+use super::{Monitor, stored, windows};
 use crate::harness::live;
 use crate::harness::memory::changed_code_bytes;
 use crate::harness::waytrace::{Store, command, run};
@@ -21,36 +21,8 @@ fn a_service_manager_ends_it_and_all_windows_are_kept() {
     monitor.await_windows(4);
     let told = monitor.stop();
     assert_eq!(changed_code_bytes(workload.pid()).0, 0, "a probe is left");
-    let kept = stored(&store);
+    let kept = stored(&store.path());
     assert_eq!(kept, told.len() as u64, "every window that was told is kept");
-}
-
-/// A dozen times here; the bench does it two hundred times.
-#[test]
-fn killed_at_any_moment_it_leaves_a_whole_history_and_no_probe() {
-    let _turn = or_skip!(live::turn());
-    let mut workload = or_skip!(Start::plain("churn.c")).args(&["120", "20000", "64"]).spawn();
-    let store = Store::new();
-    let pid = workload.pid().to_string();
-    workload.go();
-    let mut told = 0;
-    for round in 0..12_u64 {
-        let monitor = Monitor::start(&["--pid", &pid, "--window", "100ms", "--db", &store.arg()]);
-        sleep(Duration::from_millis(150 + 67 * round));
-        monitor.signal(libc::SIGKILL);
-        let finished = monitor.finish();
-        assert_eq!(finished.code, -libc::SIGKILL, "{finished:#?}");
-        // A line may have been cut.
-        let whole: Vec<&str> = finished.stdout.lines().filter(|line| line.ends_with('}')).collect();
-        told += whole.len() as u64;
-        let kept = stored(&store);
-        assert!(kept + 1 + round >= told, "round {round}: {kept} of {told} windows are kept");
-    }
-    assert_eq!(changed_code_bytes(workload.pid()).0, 0, "a probe is left");
-    assert!(workload.is_running());
-    let connection = rusqlite::Connection::open(store.path()).unwrap();
-    let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-    assert_eq!(check, "ok");
 }
 
 #[test]
@@ -92,15 +64,7 @@ fn a_closed_pipe_does_not_end_it() {
     // SAFETY: the child has not been waited for, so its id is its own.
     unsafe { libc::kill(child.id() as i32, libc::SIGTERM) };
     assert!(child.wait().unwrap().success());
-    assert!(stored(&store) >= 3);
-}
-
-fn stored(store: &Store) -> u64 {
-    let connection = rusqlite::Connection::open(store.path()).unwrap();
-    let count: i64 = connection
-        .query_row("SELECT count(*) FROM monitor_window WHERE step_ns = 0", [], |row| row.get(0))
-        .unwrap();
-    u64::try_from(count).unwrap()
+    assert!(stored(&store.path()) >= 3);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::harness::live;
 use crate::or_skip;
 
 /// A program under a name that nothing else has.
-fn copy_of(program: &str, folder: &Path, name: &str) -> PathBuf {
+pub fn copy_of(program: &str, folder: &Path, name: &str) -> PathBuf {
     let path = folder.join(name);
     fs::copy(program, &path).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,19 +1,34 @@
 //! `monitor` on processes of known truth: what windows add up to, who is found, what survives what.
 
 mod caches;
+mod clocks;
+mod disk;
 mod ends;
 mod found;
+mod held_up;
+mod killed;
 mod leak;
 mod reload;
 mod samples;
+mod storms;
 mod truth;
+mod unreachable;
 
 use std::collections::BTreeMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
 use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use waytrace_model::monitor::{HostWindow, Metric, TargetWindow, Values};
 
+use crate::harness::pipes::DEADLINE;
 use crate::harness::waytrace::{Finished, Running, command};
+
+/// As arguments: windows as short as those of tests cost more than the usual budget has, of which there would be an alert.
+pub const ANY_COST: [&str; 2] = ["--budget", "100%"];
 
 /// A monitor under way, which prints its windows.
 pub struct Monitor(Running);
@@ -42,6 +57,22 @@ impl Monitor {
         self.0.signal(signal);
     }
 
+    /// What `/metrics` says of one, labels and all, now; `None` where it is not told. For a monitor that listens.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let address = self.0.said("answering at http://").expect("it does not listen");
+        let page = get(address, "/metrics");
+        page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
+    /// Waits until it says so of a metric.
+    pub fn await_metric(&self, name: &str, is_so: impl Fn(f64) -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.metric(name).is_some_and(&is_so) {
+            assert!(Instant::now() < deadline, "{name} is {:?}", self.metric(name));
+            sleep(Duration::from_millis(50));
+        }
+    }
+
     /// Waits for a line on stderr.
     pub fn await_line(&mut self, part: &str) {
         self.0.await_line(part);
@@ -67,6 +98,28 @@ impl Monitor {
         assert_eq!(finished.code, 0, "{finished:#?}");
         windows(&finished)
     }
+}
+
+/// The body of an answer.
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{answer}"));
+    assert!(head.starts_with("HTTP/1.1 200 "), "{answer}");
+    body.to_owned()
+}
+
+/// Windows, as they were measured, that a history keeps. Fails where SQLite finds it damaged.
+pub fn stored(database: &Path) -> u64 {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let check: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    let count: i64 = connection
+        .query_row("SELECT count(*) FROM monitor_window WHERE step_ns = 0", [], |row| row.get(0))
+        .unwrap();
+    u64::try_from(count).unwrap()
 }
 
 /// The windows on stdout.

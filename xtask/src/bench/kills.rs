@@ -1,7 +1,8 @@
-//! `kills`: processes that change caches are ended at random moments, a thousand with `kill -9`, and what they changed must be as
-//! before. On simulated hosts: no figure of any machine.
+//! Processes that are ended at random moments, by the suite's own tests at length.
 //!
-//! The suite's own test of it (`tests/suite/kills`) is run at length.
+//! `kills`: those that change caches, a thousand with `kill -9`; what they changed must be as before. On simulated hosts: no figure of any machine
+//! (`tests/suite/kills`). `monitor-kills`: `monitor`, two hundred times; its history must be whole and nothing left in the kernel or the target
+//! (`tests/suite/monitor/killed.rs`).
 
 use super::context::Context;
 use super::figure::{Asked, Figure};
@@ -10,19 +11,60 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::fs;
 
-const RESULT: &str = "kills-tests.json";
+/// Tests of the suite, and how their outcome is told.
+struct Kills {
+    /// Which tests.
+    filter: &'static str,
+    /// Where they write what came of it.
+    result: &'static str,
+    /// How many kills, and how many with `--quick`.
+    count: (u64, u64),
+    /// What they were on, after the name.
+    on: &'static str,
+    failure: &'static str,
+    time: &'static str,
+}
 
-/// The benchmark.
-pub fn run(context: &Context) -> Result<Vec<Figure>> {
-    let path = context.folder.join(RESULT);
+const CHANGES: Kills = Kills {
+    filter: "kills::",
+    result: "kills-tests.json",
+    count: (1000, 20),
+    on: " (simulated)",
+    failure: "not as before",
+    time: "until restored",
+};
+
+const MONITOR: Kills = Kills {
+    filter: "monitor::killed::",
+    result: "monitor-kills-tests.json",
+    count: (200, 20),
+    on: "",
+    failure: "windows lost, or something left",
+    time: "until nothing was left",
+};
+
+/// The benchmark `kills`.
+pub fn changes(context: &Context) -> Result<Vec<Figure>> {
+    run(context, &CHANGES)
+}
+
+/// The benchmark `monitor-kills`.
+pub fn monitor(context: &Context) -> Result<Vec<Figure>> {
+    run(context, &MONITOR)
+}
+
+fn run(context: &Context, kills: &Kills) -> Result<Vec<Figure>> {
+    let path = context.folder.join(kills.result);
     if path.exists() {
         fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
     }
-    let count = context.kills.unwrap_or_else(|| context.pick(1000, 20));
+    let count = context.kills.unwrap_or_else(|| context.pick(kills.count.0, kills.count.1));
     let mut test = workspace::cargo()?;
-    test.args(["test", "--quiet", "--package", "waytrace-tests", "--test", "suite", "kills::"]);
+    test.args(["test", "--quiet", "--package", "waytrace-tests", "--test", "suite", kills.filter]);
     test.args(["--", "--test-threads=1"]).env("WAYTRACE_BIN", &context.waytrace);
     test.env("WAYTRACE_KILLS", count.to_string()).env("WAYTRACE_KILLS_JSON", &path);
+    // A benchmark has the turn of live tests.
+    test.env("WAYTRACE_TURN", "held");
     let passed = test.status().context("cannot run the suite")?.success();
     let Ok(text) = fs::read(&path) else {
         bail!(
@@ -31,22 +73,22 @@ pub fn run(context: &Context) -> Result<Vec<Figure>> {
         );
     };
     let tallies: Vec<Value> = serde_json::from_slice(&text).context("reading what the suite wrote")?;
-    let figures: Vec<Figure> = tallies.iter().flat_map(of_tally).collect();
+    let figures: Vec<Figure> = tallies.iter().flat_map(|tally| of_tally(tally, kills)).collect();
     if !passed {
-        eprintln!("xtask: not all was as before; {} names each", path.display());
+        eprintln!("xtask: not all was as it must be; {} names each", path.display());
     }
     Ok(figures)
 }
 
-/// How many were left changed, and how long the others took until all was as before.
-fn of_tally(tally: &Value) -> Vec<Figure> {
+/// How many failed, and how long the others took until all was well.
+fn of_tally(tally: &Value, kills: &Kills) -> Vec<Figure> {
     let text = |name: &str| tally.get(name).and_then(Value::as_str).unwrap_or_default();
-    let what = format!("{}, {} × {} (simulated)", text("what"), count(tally), text("end"));
+    let what = format!("{}, {} × {}{}", text("what"), count(tally), text("end"), kills.on);
     let failures = tally.get("failures").and_then(Value::as_array).map_or(0, Vec::len);
     let times = tally.get("restored_ms").and_then(Value::as_array).into_iter().flatten();
     vec![
-        Figure::new(format!("{what}: not as before"), "", [failures as f64]).asked(Asked::Exactly(0.0)),
-        Figure::new(format!("{what}: until restored"), "ms", times.filter_map(Value::as_f64)),
+        Figure::new(format!("{what}: {}", kills.failure), "", [failures as f64]).asked(Asked::Exactly(0.0)),
+        Figure::new(format!("{what}: {}", kills.time), "ms", times.filter_map(Value::as_f64)),
     ]
 }
 
@@ -63,8 +105,9 @@ mod tests {
     #[test]
     fn a_single_failure_is_a_missed_figure() {
         let tally = |failures: &[&str]| json!({"what": "changes", "end": "SIGKILL", "count": 3, "failures": failures, "restored_ms": [1.0, 2.5]});
-        let verdicts =
-            |failures: &[&str]| of_tally(&tally(failures)).iter().map(Figure::verdict).collect::<Vec<_>>();
+        let verdicts = |failures: &[&str]| {
+            of_tally(&tally(failures), &CHANGES).iter().map(Figure::verdict).collect::<Vec<_>>()
+        };
         assert_eq!(verdicts(&[]), [Verdict::Met, Verdict::Reference]);
         assert_eq!(verdicts(&["L3 is 3f"]), [Verdict::Missed, Verdict::Reference]);
     }

@@ -47,7 +47,7 @@ use std::time::Duration;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 14] = [
+const BENCHES: [Bench; 15] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
@@ -58,7 +58,8 @@ const BENCHES: [Bench; 14] = [
     ("access-costs", accesses::costs),
     ("events-interval", events_interval::run),
     ("planning", planning::run),
-    ("kills", kills::run),
+    ("kills", kills::changes),
+    ("monitor-kills", kills::monitor),
     ("sweep", sweep::run),
     ("rates", rates::run),
     ("soak", soak::run),
@@ -81,7 +82,7 @@ const PACKAGES: [&str; 11] = [
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills, sweep, rates, soak [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills, monitor-kills, sweep, rates, soak [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]
@@ -92,7 +93,7 @@ pub struct Args {
     /// Plan for the CPUs of this directory of event files too (planning)
     #[arg(long, value_name = "DIR")]
     catalogue: Option<PathBuf>,
-    /// How many to kill with -9, of the other ends a fifth each (kills) [default: 1000]
+    /// How many to kill with -9, of the other ends a fifth each (kills, monitor-kills) [default: 1000, 200]
     #[arg(long, value_name = "N")]
     kills: Option<u64>,
     /// How many minutes to soak (soak) [default: 30]

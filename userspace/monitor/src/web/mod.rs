@@ -4,6 +4,7 @@
 //! Knows nothing of how windows come about: [`WebState::publish`] is given each of them once, and everything else is read from there.
 //! Whoever asks, however many, however slowly, and whoever does not answer costs waytrace bounded memory and never a window.
 
+mod clocks;
 mod config;
 mod error;
 mod lines;

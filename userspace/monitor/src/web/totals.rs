@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use waytrace_model::monitor::{Fold, HostWindow, Metric, Values};
 
+use super::clocks::Clocks;
+
 /// The name under which targets without series of their own are summed up.
 pub(super) const OTHER: &str = "_other";
 
@@ -21,6 +23,8 @@ pub(super) struct Totals {
     pub(super) windows: u64,
     /// Losses by kind.
     pub(super) loss: BTreeMap<String, u64>,
+    /// What became of the clocks.
+    pub(super) clocks: Clocks,
 }
 
 /// What is exported of a target.
@@ -35,12 +39,20 @@ pub(super) struct Series {
 
 impl Totals {
     pub(super) fn new(max_targets: usize) -> Self {
-        Self { max_targets, series: BTreeMap::new(), others: 0, windows: 0, loss: BTreeMap::new() }
+        Self {
+            max_targets,
+            series: BTreeMap::new(),
+            others: 0,
+            windows: 0,
+            loss: BTreeMap::new(),
+            clocks: Clocks::default(),
+        }
     }
 
     /// Takes a window in.
     pub(super) fn add(&mut self, window: &HostWindow) {
         self.windows += 1;
+        self.clocks.add(window);
         for (kind, count) in &window.loss.0 {
             let sum = self.loss.entry(kind.clone()).or_default();
             *sum = sum.saturating_add(*count);

@@ -26,6 +26,15 @@ pub(super) fn write(page: &mut Exposition, state: &WebState) {
     }
     let live = state.live();
     page.counter("waytrace_windows", live.totals.windows, "Windows since the start.");
+    let clocks = &live.totals.clocks;
+    page.counter(
+        "waytrace_clock_steps",
+        clocks.steps,
+        "How often the wall clock was set by a second or more.",
+    );
+    let help = "Time for which the machine slept; no window has it.";
+    let suspended = clocks.suspended_ns as f64 / 1e9;
+    page.family("waytrace_suspended_seconds", Kind::Counter, help).sample(&[], suspended);
     if let Some(window) = live.last() {
         of_window(page, &window);
     }
