@@ -176,6 +176,8 @@ fn accessed(
     };
     let mut child = Command::new("valgrind")
         .args(["--tool=lackey", "--trace-mem=yes", "--trace-syscalls=yes"])
+        // Go interrupts threads that run for long by a signal. A write that is interrupted is made again, and writes are counted.
+        .env("GODEBUG", "asyncpreemptoff=1")
         .arg(program)
         .args([pattern, "0", rounds])
         .stdin(Stdio::null())

@@ -1,12 +1,13 @@
 // Look-ups in a hash table of slices, as access_rust.rs does them, in a Go program: static, with stacks of its own.
 //
 // access_go lookup SECONDS [ROUNDS]. The protocol and what counts are those of access.h. Nothing is allocated after
-// "ready", so the collector does not run.
+// "ready", and the collector is off: one that began before would still mark, and interrupt threads, after it.
 package main
 
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strconv"
 	"time"
 	"unsafe"
@@ -139,6 +140,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: access_go lookup SECONDS [ROUNDS]")
 		os.Exit(2)
 	}
+	debug.SetGCPercent(-1)
 	t := &table{make([]uint64, slots), make([]uint64, slots)}
 	wanted := fill(t)
 	probes := round(t.values, t.keys, wanted)
