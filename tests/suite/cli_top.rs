@@ -274,7 +274,7 @@ fn mistakes_are_named() {
         (&["--replay", path, "--interval", "1ms"], "100ms is the least"),
         (&["--replay", path, "--pid", "1"], "cannot be used with"),
         (&["--replay", path, "--once", "--count", "2"], "cannot be used with"),
-        (&["--machine", "--comm", "x"], "cannot be used with"),
+        (&["--replay", path, "--machine"], "cannot be used with"),
     ] {
         let finished = run(&[&["top"], args].concat());
         assert_eq!(finished.code, 2, "{args:?}: {finished:#?}");

@@ -28,6 +28,7 @@ mod cli_history;
 mod cli_store;
 mod cli_sweep;
 mod cli_top;
+mod cli_top_live;
 mod cli_top_terminal;
 mod cli_usage;
 mod counters;

@@ -1,15 +1,19 @@
 //! Recordings by the shipped binary: a python program that leaks, recorded as an alert would, blamed on what leaks.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use waytrace_model::monitor::RecordingLink;
-use waytrace_monitor::record::{Kind, RecordConfig, Recorder, Request, named_sites};
+use waytrace_model::report::RunReport;
+use waytrace_monitor::record::{Kind, RecordConfig, Recorded, Recorder, Request, named_sites};
 use waytrace_store::Store;
 
 use crate::harness::live::turn;
+use crate::harness::pipes::DEADLINE;
 use crate::harness::skip;
 use crate::harness::waytrace::binary;
 use crate::or_skip;
@@ -46,30 +50,57 @@ impl Drop for Leak {
     }
 }
 
+/// A recorder, and somebody to record.
+struct Scene {
+    place: TempDir,
+    leak: Leak,
+    recorder: Recorder,
+    results: Receiver<Recorded>,
+}
+
+impl Scene {
+    /// With recordings of so many seconds.
+    fn new(seconds: u32, exact: bool) -> Self {
+        let place = TempDir::new().unwrap();
+        let config =
+            RecordConfig { exe: binary(), db: place.path().join("runs.db"), seconds, max_per_hour: 2, exact };
+        let (recorder, results) = Recorder::start(config).unwrap();
+        Self { place, leak: Leak::start(), recorder, results }
+    }
+
+    fn pid(&self) -> u32 {
+        self.leak.0.id()
+    }
+
+    fn db(&self) -> PathBuf {
+        self.place.path().join("runs.db")
+    }
+
+    fn request(&self, kind: Kind) {
+        let (target, why) = ("leak.py".to_owned(), "leak".to_owned());
+        let request = Request { target, pid: self.pid(), prefix: "alert", why, kind, seconds: None };
+        self.recorder.request(request).unwrap();
+    }
+
+    /// Waits for what was requested, and gives what is stored of it.
+    fn recorded(&self) -> (Recorded, RunReport) {
+        let recorded = self.results.recv_timeout(DEADLINE).unwrap();
+        let RecordingLink::Run(name) = &recorded.link else { panic!("{recorded:?}") };
+        let store = Store::open_existing(Some(&self.db())).unwrap();
+        let report = store.report(store.find(name).unwrap()).unwrap();
+        (recorded, report)
+    }
+}
+
 #[test]
 fn a_recording_of_a_leak_is_stored_and_names_its_site() {
     or_skip!(skip::program("python3", "python3"));
     let _turn = or_skip!(turn());
-    let place = TempDir::new().unwrap();
-    let db = place.path().join("runs.db");
-    let config = RecordConfig { exe: binary(), db: db.clone(), seconds: 4, max_per_hour: 2, exact: true };
-    let (recorder, results) = Recorder::start(config).unwrap();
-    let leak = Leak::start();
-    let request = Request {
-        target: "leak.py".to_owned(),
-        pid: leak.0.id(),
-        why: "leak".to_owned(),
-        kind: Kind::All,
-        seconds: None,
-    };
-    recorder.request(request).unwrap();
-    let recorded = results.recv_timeout(Duration::from_secs(120)).unwrap();
-    let RecordingLink::Run(name) = &recorded.link else { panic!("{recorded:?}") };
+    let scene = Scene::new(4, true);
+    scene.request(Kind::All);
+    let (recorded, report) = scene.recorded();
     assert!(recorded.cpu_ns > 0);
-
-    let store = Store::open_existing(Some(&db)).unwrap();
-    let report = store.report(store.find(name).unwrap()).unwrap();
-    assert_eq!(report.target.tgid, leak.0.id());
+    assert_eq!(report.target.tgid, scene.pid());
     let allocations = report.allocations.as_ref().unwrap();
     let (live, allocated) = (allocations.live_bytes.unwrap(), allocations.alloc_bytes.unwrap());
     assert!(live >= 1_000_000, "ten blocks of 100,000 bytes a second remain: {live}");
@@ -87,18 +118,14 @@ fn a_recording_of_a_leak_is_stored_and_names_its_site() {
 fn a_pprof_of_a_process_is_gzip_and_leaves_nothing() {
     or_skip!(skip::program("python3", "python3"));
     let _turn = or_skip!(turn());
-    let place = TempDir::new().unwrap();
-    let db = place.path().join("runs.db");
-    let config = RecordConfig { exe: binary(), db: db.clone(), seconds: 4, max_per_hour: 2, exact: false };
-    let (recorder, _results) = Recorder::start(config).unwrap();
-    let leak = Leak::start();
+    let scene = Scene::new(4, false);
     for kind in [Kind::Heap, Kind::Allocs, Kind::Accesses] {
-        let pprof =
-            recorder.profile_pprof(leak.0.id(), 2, kind).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+        let pprof = scene.recorder.profile_pprof(scene.pid(), 2, kind);
+        let pprof = pprof.unwrap_or_else(|error| panic!("{kind:?}: {error}"));
         assert_eq!(pprof.get(..2), Some(&[0x1f, 0x8b][..]), "{kind:?}");
     }
-    assert!(!db.exists(), "the database of recordings is not touched");
-    assert!(recorder.cpu_ns() > 0);
+    assert!(!scene.db().exists(), "the database of recordings is not touched");
+    assert!(scene.recorder.cpu_ns() > 0);
 }
 
 /// The run that is cut short is whole to its last window.
@@ -106,21 +133,10 @@ fn a_pprof_of_a_process_is_gzip_and_leaves_nothing() {
 fn a_recording_that_is_cut_short_is_kept() {
     or_skip!(skip::program("python3", "python3"));
     let _turn = or_skip!(turn());
-    let place = TempDir::new().unwrap();
-    let db = place.path().join("runs.db");
-    let config = RecordConfig { exe: binary(), db: db.clone(), seconds: 600, max_per_hour: 2, exact: true };
-    let (recorder, results) = Recorder::start(config).unwrap();
-    let leak = Leak::start();
-    let request = Request {
-        target: "leak.py".to_owned(),
-        pid: leak.0.id(),
-        why: "leak".to_owned(),
-        kind: Kind::Heap,
-        seconds: None,
-    };
-    recorder.request(request).unwrap();
+    let scene = Scene::new(600, true);
+    scene.request(Kind::Heap);
     let has_begun = || {
-        let store = Store::open_existing(Some(&db)).ok()?;
+        let store = Store::open_existing(Some(&scene.db())).ok()?;
         store.runs(Some(1)).ok()?.pop().filter(|run| run.windows > 3)
     };
     for _ in 0..600 {
@@ -129,10 +145,7 @@ fn a_recording_that_is_cut_short_is_kept() {
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    recorder.stop(Duration::from_secs(30));
-    let recorded = results.recv_timeout(Duration::from_secs(5)).unwrap();
-    let RecordingLink::Run(name) = &recorded.link else { panic!("{recorded:?}") };
-    let store = Store::open_existing(Some(&db)).unwrap();
-    let report = store.report(store.find(name).unwrap()).unwrap();
+    scene.recorder.stop(Duration::from_secs(30));
+    let (_, report) = scene.recorded();
     assert!(report.allocations.unwrap().live_bytes.is_some());
 }

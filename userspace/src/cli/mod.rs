@@ -23,6 +23,7 @@ mod show;
 mod table;
 mod top;
 mod watchdog;
+mod whom;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

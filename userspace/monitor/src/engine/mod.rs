@@ -123,7 +123,7 @@ impl<M: Membership> Engine<M> {
         let (processes, events) = engine.watch.close()?;
         let first = engine.host.begin(&mut engine.watch, &mut engine.members, &processes);
         engine.cache.begin(|| engine.host.cached(&engine.members));
-        look(&events, &mut engine.watch, &mut engine.host, &mut engine.members);
+        look(&events, &mut engine.watch, &mut engine.host, &mut engine.members, &mut engine.cache);
         engine.watch.settle(&first)?;
         Ok(engine)
     }
@@ -257,7 +257,7 @@ impl<M: Membership> Engine<M> {
     /// Closes the window that ends now.
     fn close(&mut self) -> Result<HostWindow, Error> {
         let (processes, events) = self.watch.close()?;
-        look(&events, &mut self.watch, &mut self.host, &mut self.members);
+        look(&events, &mut self.watch, &mut self.host, &mut self.members, &mut self.cache);
         let mut window = self.host.close(&mut self.watch, &mut self.members, processes, &events);
         let is_left_out = |target: &str| !self.members.limits(target).cache;
         self.cache.close(&mut window, || self.host.cached(&self.members), is_left_out);

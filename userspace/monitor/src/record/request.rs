@@ -40,7 +40,9 @@ pub struct Request {
     pub target: String,
     /// Its process.
     pub pid: u32,
-    /// What for: the rule's name.
+    /// What its run's name begins with: who asks for it.
+    pub prefix: &'static str,
+    /// What for: a rule's name, or what was looked at.
     pub why: String,
     /// What is looked at.
     pub kind: Kind,
@@ -93,7 +95,8 @@ pub fn name(request: &Request, ticket: Ticket, now_unix_s: u64) -> String {
         let plain = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '-' };
         text.chars().take(40).map(plain).collect()
     };
-    format!("alert-{}-{}-{now_unix_s}-{}", part(&request.why), part(&request.target), ticket.0)
+    let Request { prefix, why, target, .. } = request;
+    format!("{prefix}-{}-{}-{now_unix_s}-{}", part(why), part(target), ticket.0)
 }
 
 #[cfg(test)]
@@ -119,6 +122,7 @@ mod tests {
         let request = Request {
             target: "redis/ä b".to_owned(),
             pid: 1,
+            prefix: "alert",
             why: "x".repeat(100),
             kind: Kind::All,
             seconds: None,

@@ -40,6 +40,7 @@ impl Scene {
         Request {
             target: "redis".to_owned(),
             pid: self.target.id(),
+            prefix: "alert",
             why: "leak".to_owned(),
             kind: Kind::All,
             seconds: None,

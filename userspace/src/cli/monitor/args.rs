@@ -6,6 +6,8 @@ use anyhow::bail;
 use waytrace_model::units::{parse_duration_ns, parse_percent};
 use waytrace_monitor::config::{Config, Flags};
 
+use crate::cli::whom::WhomArgs;
+
 /// Arguments of `monitor`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -16,7 +18,7 @@ pub struct Args {
     #[arg(long)]
     pub check: bool,
     #[command(flatten)]
-    whom: WhomArgs,
+    pub whom: WhomArgs,
     /// Length of a window.
     #[arg(long, value_name = "DURATION", value_parser = parse_duration_ns)]
     window: Option<u64>,
@@ -35,63 +37,6 @@ pub struct Args {
     /// Print each window as a line of JSON.
     #[arg(long)]
     pub json: bool,
-    /// Directory that stands in for / where caches are monitored.
-    #[arg(long, value_name = "DIR", hide = true, default_value = "/")]
-    pub host_root: PathBuf,
-}
-
-/// Whom to watch.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub struct WhomArgs {
-    /// A process.
-    #[arg(long, value_name = "PID")]
-    pid: Vec<u32>,
-    /// All processes of this command name, or glob.
-    #[arg(long, value_name = "NAME")]
-    comm: Vec<String>,
-    /// All processes of this executable, or glob.
-    #[arg(long, value_name = "PATH")]
-    exe: Vec<String>,
-    /// The process whose id is in this file.
-    #[arg(long, value_name = "FILE")]
-    pid_file: Vec<PathBuf>,
-    /// All processes of a control group, or glob.
-    #[arg(long, value_name = "PATH")]
-    cgroup: Vec<String>,
-    /// All processes of a systemd unit, or glob.
-    #[arg(long, value_name = "UNIT")]
-    unit: Vec<String>,
-    /// All processes of a container, by its id or the beginning of it.
-    #[arg(long, value_name = "ID")]
-    container: Vec<String>,
-    /// All processes of a Kubernetes pod.
-    #[arg(long, value_name = "UID")]
-    pod: Vec<String>,
-    /// Every process, by command name.
-    #[arg(long)]
-    machine: bool,
-    /// Descendants of these processes, too.
-    #[arg(long)]
-    children: bool,
-}
-
-impl WhomArgs {
-    /// As the configuration has them.
-    pub fn flags(&self) -> Flags {
-        Flags {
-            pids: self.pid.clone(),
-            comms: self.comm.clone(),
-            exes: self.exe.clone(),
-            pid_files: self.pid_file.clone(),
-            cgroups: self.cgroup.clone(),
-            units: self.unit.clone(),
-            containers: self.container.clone(),
-            pods: self.pod.clone(),
-            machine: self.machine,
-            children: self.children,
-            ..Flags::default()
-        }
-    }
 }
 
 impl Args {

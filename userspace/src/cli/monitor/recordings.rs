@@ -81,6 +81,7 @@ impl Recordings {
         let request = Request {
             target: alert.target.clone(),
             pid: process.pid,
+            prefix: "alert",
             why: alert.rule.clone(),
             kind: if by_memory { Kind::Heap } else { Kind::All },
             seconds: Some(seconds),

@@ -100,7 +100,7 @@ impl<'a> Service<'a> {
             terminate: signal(SignalKind::terminate()).context("watching for signals")?,
             hang_up: signal(SignalKind::hangup()).context("watching for signals")?,
         };
-        let measuring = Measuring::start(settings::engine(&config, &args.host_root), members)?;
+        let measuring = Measuring::start(settings::engine(&config, &args.whom.host_root), members)?;
         let notifier = Notifier::from_env()?;
         let watchdog = Watchdog::from_env(window, Instant::now());
         Ok(Self {
@@ -164,10 +164,10 @@ impl<'a> Service<'a> {
         }
         let kept = self.config.history.path.as_ref().map(|path| format!(", history in {}", path.display()));
         say(&format!("watching{}", kept.unwrap_or_default()));
-        if self.args.host_root != Path::new("/") {
+        if self.args.whom.host_root != Path::new("/") {
             say(&format!(
                 "caches are those of the simulated host below {}: figures of no machine",
-                self.args.host_root.display()
+                self.args.whom.host_root.display()
             ));
         }
         if self.server.address().is_none()
@@ -326,7 +326,7 @@ impl<'a> Service<'a> {
         }
         self.recordings.reconfigure(&new);
         self.measuring.tell(Command::Reload(
-            settings::engine(&new, &self.args.host_root),
+            settings::engine(&new, &self.args.whom.host_root),
             new.targets.clone(),
             new.machine,
         ));

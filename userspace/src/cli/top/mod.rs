@@ -1,6 +1,6 @@
 //! `waytrace top`: a live view of targets, window by window.
 //!
-//! [`source`] gives windows, [`state`] says what of them is seen and what keys do to it, [`view`] draws that; [`app`] joins them on a terminal, and
+//! [`source`] gives windows ([`live`] those of this host, [`replay`] those of a file), [`state`] says what of them is seen and what keys do to it, [`view`] draws that; [`app`] joins them on a terminal, and
 //! [`plain`] where there is none. Only `app`, `terminal` and `signals` know of a terminal, so that all else is tested without one.
 
 mod app;
@@ -8,6 +8,7 @@ mod columns;
 #[cfg(test)]
 mod fixture;
 mod host;
+mod live;
 mod plain;
 mod replay;
 mod signals;
@@ -17,6 +18,7 @@ mod terminal;
 mod text;
 mod view;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use waytrace_model::units::parse_duration_ns;
 
 use super::Outcome;
 use super::output::terminal_columns;
+use super::whom::WhomArgs;
 use columns::By;
 use state::State;
 
@@ -37,7 +40,10 @@ use state::State;
   waytrace top --replay windows.jsonl             what was written, looked at again")]
 pub struct Args {
     #[command(flatten)]
-    whom: source::WhomArgs,
+    whom: WhomArgs,
+    /// Windows that were written as JSON, one on a line (`top --json`); `-` reads stdin.
+    #[arg(long, value_name = "FILE", conflicts_with = "WhomArgs")]
+    replay: Option<PathBuf>,
     /// Length of a window; of a replay, the time between two [default: 2s, of a replay 1s].
     #[arg(long, value_name = "TIME", value_parser = parse_duration_ns)]
     interval: Option<u64>,
@@ -71,10 +77,13 @@ pub fn run(args: &Args) -> Outcome {
     ensure!(asked.is_none_or(|interval| interval >= SHORTEST), "--interval is too short; 100ms is the least");
     let is_dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
     let interactive = terminal_columns().is_some() && !is_dumb && !args.json && !args.once;
-    let interval = asked.unwrap_or(if args.whom.replay.is_some() { PACE } else { INTERVAL });
+    let interval = asked.unwrap_or(if args.replay.is_some() { PACE } else { INTERVAL });
     // Before there are threads, a source's among them, which would take them otherwise.
     let signals = signals::Signals::block()?;
-    let (mut source, record) = source::open(&args.whom, interval, interactive)?;
+    let (mut source, record) = match &args.replay {
+        Some(path) => replay::open(path, if interactive { interval } else { Duration::ZERO })?,
+        None => live::open(&args.whom, interval)?,
+    };
     let state = State::new(args.sort, args.reverse, interval);
     let count = if args.once { Some(1) } else { args.count };
     if interactive {

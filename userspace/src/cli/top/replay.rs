@@ -3,15 +3,17 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, stdin};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use anyhow::bail;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use thiserror::Error;
 use waytrace_model::monitor::{Alert, HostWindow};
 
-use super::source::Source;
+use super::source::{Record, Source};
 
 /// Longest line: a window of the most targets there can be is far below.
 const LONGEST: u64 = 256 << 20;
@@ -61,6 +63,16 @@ pub enum ReplayError {
         /// The file.
         path: PathBuf,
     },
+}
+
+/// Opens a file as a source whose windows come `pace` apart.
+///
+/// # Errors
+/// As [`Replay::open`].
+pub fn open(path: &Path, pace: Duration) -> anyhow::Result<(Box<dyn Source>, Record)> {
+    let record: Record =
+        Arc::new(|_| bail!("a replay has no processes to record; run `waytrace top` without --replay"));
+    Ok((Box::new(Replay::open(path, pace)?), record))
 }
 
 /// A file of windows; alerts between them are taken, too.
