@@ -1,6 +1,6 @@
 //! What a mistyped name was probably meant to be.
 
-/// The known name nearest to `typed`, whatever the case of letters, if it is near enough to be meant: at most a third of the longer one away.
+/// The known name nearest to `typed`, whatever the case of letters, if it is near enough to be meant: at most a third of the longer one, and one, away.
 pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase();
     let (distance, name) = known
@@ -8,7 +8,7 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|name| (edit_distance(&typed, &name.to_lowercase()), name))
         .min_by_key(|(distance, _)| *distance)?;
     let longer = typed.chars().count().max(name.chars().count());
-    (distance * 3 <= longer.max(3)).then_some(name)
+    (distance <= longer / 3 + 1).then_some(name)
 }
 
 /// Levenshtein distance: characters to insert, delete or replace.

@@ -47,7 +47,7 @@ use std::time::Duration;
 
 type Bench = (&'static str, fn(&Context) -> Result<Vec<Figure>>);
 
-const BENCHES: [Bench; 15] = [
+const BENCHES: [Bench; 16] = [
     ("budgeted", budgeted::run),
     ("exact", exact::run),
     ("counters", counters::run),
@@ -62,6 +62,7 @@ const BENCHES: [Bench; 15] = [
     ("monitor-kills", kills::monitor),
     ("sweep", sweep::run),
     ("rates", rates::run),
+    ("monitor-slowdown", soak::slowdown),
     ("soak", soak::run),
 ];
 
@@ -82,7 +83,7 @@ const PACKAGES: [&str; 11] = [
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills, monitor-kills, sweep, rates, soak [default: all]
+    /// Which ones: budgeted, exact, counters, attach, redis, accesses, access-ranks, access-costs, events-interval, planning, kills, monitor-kills, sweep, rates, monitor-slowdown, soak [default: all]
     names: Vec<String>,
     /// Less of everything: to try a benchmark out, not for figures to quote
     #[arg(long)]

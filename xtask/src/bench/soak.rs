@@ -1,5 +1,5 @@
 //! `soak`: `monitor` for half an hour, with 200 targets, 50 processes that begin and end each second, services under load and a reload each minute:
-//! what it takes, whether that grows, and whom it misses. Then what a redis-server loses by being watched, in interleaved pairs.
+//! what it takes, whether that grows, and whom it misses. `monitor-slowdown`: what a redis-server loses by being watched, in interleaved pairs.
 
 use super::context::Context;
 use super::figure::{Asked, Figure};
@@ -30,14 +30,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const SHORT: &str = "wt-soak-short";
 const IDLE: &str = "wt-soak-idle";
 
-/// The benchmark.
+/// The long run.
 pub fn run(context: &Context) -> Result<Vec<Figure>> {
-    if let Some(why) = peers::missing("redis-server").or_else(|| peers::missing("redis-benchmark")) {
-        return Ok(vec![Figure::unavailable("soak", "", why)]);
+    with_redis("soak", || long(context))
+}
+
+/// The pairs.
+pub fn slowdown(context: &Context) -> Result<Vec<Figure>> {
+    with_redis("monitor-slowdown", || pairs(context).map(|figure| vec![figure]))
+}
+
+fn with_redis(name: &str, measure: impl FnOnce() -> Result<Vec<Figure>>) -> Result<Vec<Figure>> {
+    match peers::missing("redis-server").or_else(|| peers::missing("redis-benchmark")) {
+        Some(why) => Ok(vec![Figure::unavailable(name, "", why)]),
+        None => measure(),
     }
-    let mut figures = long(context)?;
-    figures.push(slowdown(context)?);
-    Ok(figures)
 }
 
 /// waytrace at one moment.
@@ -267,7 +274,7 @@ enum Mode {
 }
 
 /// Throughput lost by a redis-server that is watched.
-fn slowdown(context: &Context) -> Result<Figure> {
+fn pairs(context: &Context) -> Result<Figure> {
     let redis = Redis::start(context)?;
     let config = context.folder.join("soak-pairs.toml");
     let text = format!("window = \"2s\"\n[[target]]\nname = \"redis\"\npid = {}\n", redis.process.pid());

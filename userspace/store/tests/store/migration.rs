@@ -47,7 +47,7 @@ fn a_run_of_schema_1_stays_readable_and_new_ones_join_it() {
         assert_eq!((detail.report.accesses, detail.windows[0].working_set), (None, None));
         assert_eq!((view.traced().count(), view.accesses().count()), (1, 0));
         drop(view);
-        assert_eq!(version(&place), 9);
+        assert_eq!(version(&place), 10);
         let new = record(&place.open(), &fixture::exact("new", 2));
         assert_eq!(store.view(new).unwrap().accesses().count(), 8);
         assert_eq!(store.runs(None).unwrap().len(), 2);
@@ -63,6 +63,6 @@ fn where_it_cannot_be_written_the_mend_is_named() {
         return;
     };
     let error = Store::open_existing(Some(&place.file())).unwrap_err();
-    assert!(matches!(error, StoreError::Older { found: 1, known: 9, .. }), "{error}");
+    assert!(matches!(error, StoreError::Older { found: 1, known: 10, .. }), "{error}");
     assert!(error.to_string().contains("copy it to a writable place"), "{error}");
 }
