@@ -34,9 +34,7 @@ pub fn caches(root: &Root) -> Result<Vec<Cache>, Error> {
     let mut found: Vec<Cache> = Vec::new();
     let nodes = nodes(root);
     for cpu in cpus_online(root)? {
-        let dir = format!("sys/devices/system/cpu/cpu{cpu}/cache");
-        for index in root.names(&dir).iter().filter(|name| name.starts_with("index")) {
-            let Some(cache) = read(root, &format!("{dir}/{index}"), cpu, &nodes) else { continue };
+        for cache in of_cpu(root, cpu, &nodes) {
             if !found.iter().any(|known| (known.level, known.id) == (cache.level, cache.id)) {
                 found.push(cache);
             }
@@ -44,6 +42,20 @@ pub fn caches(root: &Root) -> Result<Vec<Cache>, Error> {
     }
     found.sort_by_key(|cache| (cache.level, cache.id));
     Ok(found)
+}
+
+/// Whether an L3 is divided into nodes, as that of the first node's first CPU is or is not: all are alike.
+pub fn is_l3_divided(root: &Root) -> bool {
+    let nodes = nodes(root);
+    let first = nodes.first().filter(|_| nodes.len() > 1).and_then(|cpus| cpus.first());
+    first
+        .is_some_and(|cpu| of_cpu(root, *cpu, &nodes).iter().any(|cache| cache.level == 3 && cache.nodes > 1))
+}
+
+fn of_cpu(root: &Root, cpu: u32, nodes: &[Vec<u32>]) -> Vec<Cache> {
+    let dir = format!("sys/devices/system/cpu/cpu{cpu}/cache");
+    let names = root.names(&dir).into_iter().filter(|name| name.starts_with("index"));
+    names.filter_map(|index| read(root, &format!("{dir}/{index}"), cpu, nodes)).collect()
 }
 
 /// CPUs of the NUMA nodes that have any.

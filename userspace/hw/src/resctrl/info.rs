@@ -13,7 +13,7 @@ use super::schemata;
 use crate::Root;
 use crate::rdt::RdtError;
 use crate::topology::cpuinfo_field;
-use crate::topology_cache::{Cache, caches};
+use crate::topology_cache::{Cache, caches, is_l3_divided};
 
 const NUMBER: &str = "a number";
 /// The mode in which bandwidth counters are assigned to groups.
@@ -27,7 +27,7 @@ pub fn read(root: &Root, files: &Files, options: &[String]) -> Result<Capabiliti
         // Only Intel's nodes are parts of a cache.
         topology.iter_mut().for_each(|cache| cache.nodes = 1);
     }
-    let monitors = if has_parts_apart(root, files)? { None } else { monitoring(files)? };
+    let monitors = if has_parts_apart(root, files) { None } else { monitoring(files)? };
     let mut capabilities = Capabilities { monitoring: monitors, ..Capabilities::default() };
     for line in &lines {
         let ids: Vec<CacheId> = line.values.iter().map(|(id, _)| *id).collect();
@@ -52,14 +52,12 @@ fn is_intel(root: &Root) -> bool {
 
 /// Whether a cache is divided into nodes whose monitors this kernel does not add up: from 6.11 on it does, and has a directory for
 /// each node.
-pub fn has_parts_apart(root: &Root, files: &Files) -> Result<bool, RdtError> {
-    let divided = is_intel(root) && caches(root)?.iter().any(|cache| cache.level == 3 && cache.nodes > 1);
-    let mut domains = files.directories("mon_data").into_iter();
-    let of_nodes = |domain: String| {
+pub fn has_parts_apart(root: &Root, files: &Files) -> bool {
+    let has_nodes = |domain: &String| {
         let inner = files.directories(&format!("mon_data/{domain}"));
         inner.iter().any(|name| name.starts_with("mon_sub_L3_"))
     };
-    Ok(divided && !domains.any(of_nodes))
+    is_l3_divided(root) && is_intel(root) && !files.directories("mon_data").iter().any(has_nodes)
 }
 
 fn number(files: &Files, rel: &str) -> Result<u32, RdtError> {

@@ -105,7 +105,7 @@ impl Resctrl {
 
     /// What can be monitored.
     fn monitoring(&self) -> Result<Monitoring, RdtError> {
-        if info::has_parts_apart(&self.root, &self.files)? {
+        if info::has_parts_apart(&self.root, &self.files) {
             let reason = "no monitoring while the L3 is divided (sub-NUMA clustering): this kernel does not add its parts up; it takes \
                           Linux 6.11, or a firmware that does not divide it";
             return Err(RdtError::Unavailable { reason: reason.to_owned() });
