@@ -119,7 +119,7 @@ impl<A: CacheAllocation + ?Sized> Groups<A> {
 }
 
 /// Whether a class or group is not there any more.
-fn is_gone(error: &RdtError) -> bool {
+pub fn is_gone(error: &RdtError) -> bool {
     match error {
         RdtError::NoClass { .. } | RdtError::NoMonitor { .. } => true,
         RdtError::Read { source, .. } | RdtError::Refused { source, .. } => {

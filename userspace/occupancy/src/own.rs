@@ -8,6 +8,7 @@ use waytrace_hw::undo::{Journal, Outcome, Undo, Undone, Watchdog, pending, resto
 use waytrace_model::cache_report::Interface;
 
 use super::OccupancyError;
+use super::groups::is_gone;
 
 /// All that was made. Dropped, it is removed.
 #[derive(Debug)]
@@ -96,8 +97,8 @@ impl Own {
         name: &str,
     ) -> Result<(), RdtError> {
         match allocation.remove_monitor(class, name) {
-            Ok(()) | Err(RdtError::NoClass { .. } | RdtError::NoMonitor { .. }) => {}
-            Err(error) => return Err(error),
+            Err(error) if !is_gone(&error) => return Err(error),
+            Ok(()) | Err(_) => {}
         }
         if let Some(number) = name.strip_prefix(&self.prefix()).and_then(|number| number.parse().ok()) {
             self.note(class, number, false);
