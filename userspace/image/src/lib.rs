@@ -10,5 +10,7 @@ pub mod error;
 pub mod process;
 pub mod symbols;
 pub mod system_calls;
+#[cfg(test)]
+mod testing;
 pub mod unwind;
 pub mod usdt;

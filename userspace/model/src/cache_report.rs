@@ -186,7 +186,7 @@ pub enum Mode {
 }
 
 /// A class: what its tasks may use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Class {
     /// Directory of resctrl, or `cos0`, `cos1`…; the default class of resctrl is `default`.
     pub name: String,
@@ -231,7 +231,7 @@ pub struct ClassLimit {
 }
 
 /// Tasks or CPUs monitored apart, whatever their class.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MonitorGroup {
     /// Name within its class.
     pub name: String,

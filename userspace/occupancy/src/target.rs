@@ -232,20 +232,14 @@ mod tests {
     fn class(name: &str, tasks: &[u32], groups: &[(&str, &[u32])]) -> Class {
         let group = |(name, tasks): &(&str, &[u32])| MonitorGroup {
             name: (*name).to_owned(),
-            rmid: None,
-            cpus: Vec::new(),
             tasks: tasks.to_vec(),
+            ..MonitorGroup::default()
         };
         Class {
             name: name.to_owned(),
-            clos_id: None,
-            mode: None,
-            masks: Vec::new(),
-            limits: Vec::new(),
-            cpus: Vec::new(),
             tasks: tasks.to_vec(),
-            task_count: None,
             monitor_groups: groups.iter().map(group).collect(),
+            ..Class::default()
         }
     }
 

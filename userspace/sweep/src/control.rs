@@ -490,20 +490,16 @@ mod tests {
     fn class(name: &str, tasks: &[u32], cpus: &[u32], groups: &[(&str, &[u32])]) -> Class {
         let group = |(name, members): &(&str, &[u32])| MonitorGroup {
             name: (*name).to_owned(),
-            rmid: None,
             cpus: members.to_vec(),
             tasks: members.to_vec(),
+            ..MonitorGroup::default()
         };
         Class {
             name: name.to_owned(),
-            clos_id: None,
-            mode: None,
-            masks: Vec::new(),
-            limits: Vec::new(),
             cpus: cpus.to_vec(),
             tasks: tasks.to_vec(),
-            task_count: None,
             monitor_groups: groups.iter().map(group).collect(),
+            ..Class::default()
         }
     }
 

@@ -109,6 +109,9 @@ const PACED_BUSIER_RATIO: f64 = 1.5;
 /// An uncertainty is much smaller than another below this share of it. Of a busy target both are the same.
 const MUCH_SURER_RATIO: f64 = 0.5;
 
+/// What a target may have been slowed counts for nothing below this share of what is doubtful: it hardly runs.
+const MUCH_LESS_RATIO: f64 = 0.1;
+
 /// A total that rests on calibration by more than this share is avoided where there is a better one.
 const MOST_DOUBT_RATIO: f64 = 0.05;
 
@@ -204,7 +207,7 @@ impl Estimator<'_> {
         let doubtful_ns = self.factors.doubtful(sums.alloc_traps_ns, sums.free_traps_ns);
         let doubt = by_cpu * doubtful_ns / sums.cpu_ns;
         // Scatter is nobody's fault and averages out, what is doubtful does not.
-        let is_doubtful = doubt > MOST_DOUBT_RATIO * by_cpu && too_low < 0.1 * doubt;
+        let is_doubtful = doubt > MOST_DOUBT_RATIO * by_cpu && too_low < MUCH_LESS_RATIO * doubt;
         is_doubtful || time_sd.hypot(too_low) < MUCH_SURER_RATIO * cpu_sd.hypot(doubt)
     }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::*;
+use crate::testing::Random;
 
 /// The workload of the live suite, built as asked; `None` without the compiler.
 fn built(compiler: &str, flags: &[&str], directory: &Path) -> Option<PathBuf> {
@@ -105,18 +106,6 @@ fn frees_are_told_only_where_every_file_with_allocations_tells_them() {
     assert!(!samples(&[(Event::Alloc, 1)]).tell_frees());
     assert!(!samples(&[(Event::Alloc, 1), (Event::Free, 2)]).tell_frees());
     assert!(samples(&[(Event::Alloc, 1), (Event::Free, 1), (Event::Free, 2)]).tell_frees());
-}
-
-/// A small generator of the xorshift kind; the sequence is the same every time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
 }
 
 #[test]

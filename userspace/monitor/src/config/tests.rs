@@ -164,7 +164,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "target = \"wep\"",
         "[[rule]] `grows`: there is no target `wep`; did you mean `web`?",
     ),
-    ("[\"tell\"]", "[\"tel\"]", "x.toml:35: [[rule]] `grows`: there is no hook `tel`; did you mean `tell`?"),
+    (
+        "[\"tell\"]",
+        "[\"call\"]",
+        "x.toml:35: [[rule]] `grows`: there is no hook `call`; did you mean `tell`?",
+    ),
     ("growth(rss_bytes, 60s) > 1MB/s", " ", "x.toml:31: rule `grows`, key `when`: column 2: a metric"),
     ("hold_for = 3", "hold_for = 0", "x.toml:33: rule `grows`, key `hold_for`: 0 windows; write a number"),
     (

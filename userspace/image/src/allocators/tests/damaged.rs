@@ -2,18 +2,7 @@
 
 use super::*;
 use crate::error::Error;
-
-/// A small generator of the xorshift kind; the sequence is the same every time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit as u64) as usize
-    }
-}
+use crate::testing::Random;
 
 fn survives(bytes: &[u8], path: &Path) {
     std::fs::write(path, bytes).unwrap();
