@@ -50,4 +50,5 @@ mod samples;
 mod stacks;
 mod threads;
 mod traced;
+mod without_multi;
 mod workloads;

@@ -29,11 +29,36 @@ pub struct Watched {
     placed: HashMap<u32, Placed>,
     /// Bytes added and removed since the window began, by process.
     sums: HashMap<u32, (u64, u64)>,
-    /// Processes for which there was no room, or no place to probe.
-    left_out: usize,
+    left_out: LeftOut,
     known: Known<Option<Vec<FilePlaces>>>,
     /// Processes to watch from the window's end on, if they live to see it.
     waiting: BTreeSet<u32>,
+}
+
+/// Processes that are not watched, so far.
+#[derive(Default)]
+struct LeftOut {
+    /// For want of a place to probe.
+    unforeseen: usize,
+    /// For want of room.
+    crowded: usize,
+    /// Whose probes were refused, and what was said of the last.
+    refused: usize,
+    refusal: String,
+}
+
+impl LeftOut {
+    /// All of them with their reasons; `None` where there are none.
+    fn told(&self) -> Option<String> {
+        let parts = [
+            (self.unforeseen, "whose system calls are not where they can be probed".to_owned()),
+            (self.crowded, format!("for there were more than {MAX_PROCESSES}")),
+            (self.refused, self.refusal.clone()),
+        ];
+        let parts = parts.into_iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, why)| format!("{count}: {why}")).collect();
+        (!parts.is_empty()).then(|| format!("processes left out so far: {}", parts.join("; ")))
+    }
 }
 
 impl Watched {
@@ -44,7 +69,7 @@ impl Watched {
             reaper: Reaper::with_threads(REMOVERS),
             placed: HashMap::new(),
             sums: HashMap::new(),
-            left_out: 0,
+            left_out: LeftOut::default(),
             known: Known::default(),
             waiting: BTreeSet::new(),
         }
@@ -72,13 +97,13 @@ impl Watched {
 
     fn place(&mut self, kernel: &mut Kernel, tgid: u32) -> Result<(), Error> {
         if self.placed.len() >= MAX_PROCESSES {
-            self.left_out += 1;
+            self.left_out.crowded += 1;
             return Ok(());
         }
         let Ok(mappings) = process::mappings(tgid) else { return Ok(()) };
         let files = Files::of(tgid, &mappings);
         let Some(mut found) = self.known.of(&files, || complete(system_calls::find(tgid, &mappings))) else {
-            self.left_out += 1;
+            self.left_out.unforeseen += 1;
             return Ok(());
         };
         for file in &mut found {
@@ -96,7 +121,8 @@ impl Watched {
             }
             Err(error) => {
                 tracing::debug!(tgid, %error, "its mappings are not watched");
-                self.left_out += 1;
+                self.left_out.refused += 1;
+                self.left_out.refusal = error.to_string();
             }
         }
         Ok(())
@@ -145,13 +171,25 @@ impl Drop for Watched {
 pub fn share(watched: Option<&Watched>) -> CollectorShare {
     let (state, reason) = match watched {
         None => (ShareState::Unavailable, Some("switched off by the configuration".to_owned())),
-        Some(Watched { left_out: 0, .. }) => (ShareState::Full, None),
-        Some(Watched { left_out, .. }) => (
-            ShareState::Reduced,
-            Some(format!(
-                "{left_out} processes so far were left out: their system calls are not where they can be probed, or there were more than {MAX_PROCESSES}"
-            )),
-        ),
+        Some(watched) => match watched.left_out.told() {
+            None => (ShareState::Full, None),
+            reason => (ShareState::Reduced, reason),
+        },
     };
     CollectorShare { name: "mappings".to_owned(), state, reason, tool_cpu_pct: 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_left_out_has_a_reason() {
+        assert_eq!(LeftOut::default().told(), None);
+        let left_out = LeftOut { unforeseen: 2, crowded: 0, refused: 1, refusal: "not permitted".to_owned() };
+        assert_eq!(
+            left_out.told().unwrap(),
+            "processes left out so far: 2: whose system calls are not where they can be probed; 1: not permitted"
+        );
+    }
 }

@@ -25,10 +25,14 @@ impl Programs {
     /// Loads them.
     ///
     /// # Errors
-    /// A text saying why it cannot be done; before Linux 6.6 the kernel's `EINVAL`.
+    /// A text saying why it cannot be done, as before Linux 6.6.
     pub fn load(object: &Object) -> Result<Self, String> {
+        let alloc_enter = load(object, "alloc_enter")?;
+        if !sys::knows_multi(alloc_enter.as_fd()) {
+            return Err("this kernel does not have them".to_owned());
+        }
         Ok(Self {
-            alloc_enter: load(object, "alloc_enter")?,
+            alloc_enter,
             alloc_exit: load(object, "alloc_exit")?,
             free_enter: load(object, "free_enter")?,
             map_called: load(object, "map_called")?,

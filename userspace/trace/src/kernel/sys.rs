@@ -40,10 +40,11 @@ fn bpf_fd(command: bpf_cmd, attr: &mut bpf_attr) -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
-/// Loads a probe program that can be attached to many places by one link.
+/// Loads a probe program that can be attached to many places by one link. Kernels without such links load it, too: they do not look at what a
+/// program of this type is for.
 ///
 /// # Errors
-/// What the kernel says; `EINVAL` before Linux 6.6.
+/// What the kernel says.
 pub fn load_multi(name: &str, instructions: &[bpf_insn]) -> io::Result<OwnedFd> {
     load(name, instructions, PROG_TYPE_KPROBE, ATTACH_UPROBE_MULTI, 0)
 }
@@ -133,6 +134,14 @@ pub fn link_multi(
     multi.flags = if on_return { UPROBE_MULTI_RETURN } else { 0 };
     multi.pid = pid;
     bpf_fd(bpf_cmd::BPF_LINK_CREATE, &mut attr)
+}
+
+/// Whether the kernel has links to many places (Linux 6.6), asked with a folder in the place of the file: that is `EBADF` to a kernel that has
+/// them (`bpf_uprobe_multi_link_attach` in `kernel/trace/bpf_trace.c`), and to others the kind of link is `EINVAL`.
+pub fn knows_multi(program: BorrowedFd<'_>) -> bool {
+    let nowhere = Point { offset: 0, cookie: 0, semaphore: 0 };
+    let refused = link_multi(program, Path::new("/"), &[nowhere], 0, false).err();
+    refused.and_then(|error| error.raw_os_error()) == Some(libc::EBADF)
 }
 
 /// Attaches a program to a perf event; the handler sees `cookie`.

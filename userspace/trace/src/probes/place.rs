@@ -219,7 +219,8 @@ impl Prober {
             How::Events { kind, programs } => {
                 let program = programs.get(name).ok_or(std::io::ErrorKind::NotFound)?;
                 for point in points {
-                    let event = sys::open_uprobe(*kind, path, point, scope.pid(), on_return)?;
+                    let event =
+                        sys::open_uprobe(*kind, path, point, scope.pid(), on_return).map_err(refused)?;
                     placed.descriptors.push(sys::link_perf_event(
                         program.as_fd(),
                         event.as_fd(),
@@ -230,5 +231,17 @@ impl Prober {
             }
         }
         Ok(())
+    }
+}
+
+/// Says what perf's uprobe PMU wants: where there are `uprobe_multi` links nobody is asked for it.
+fn refused(error: std::io::Error) -> std::io::Error {
+    const WANTED: &str =
+        "before Linux 6.6 a probe is a perf event, for which this kernel asks for CAP_SYS_ADMIN";
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            std::io::Error::new(error.kind(), format!("{error}; {WANTED}"))
+        }
+        _ => error,
     }
 }
