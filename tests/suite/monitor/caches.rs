@@ -73,11 +73,16 @@ impl Drop for Process {
 
 /// A monitor of processes of a host.
 fn start(host: &Simulated, processes: &[&Process], args: &[&str]) -> Monitor {
+    // Windows this short, of files that another process answers for, take more than the usual budget leaves the collector.
+    start_within(host, &super::ANY_COST, processes, args)
+}
+
+/// The same, within a budget.
+fn start_within(host: &Simulated, budget: &[&str], processes: &[&Process], args: &[&str]) -> Monitor {
     let pids: Vec<String> = processes.iter().map(|process| process.pid().to_string()).collect();
     let root = host.mounted.path().to_str().unwrap();
     let mut all = vec!["--window", WINDOW, "--host-root", root];
-    // Windows this short, of files that another process answers for, take more than the usual budget leaves the collector.
-    all.extend(super::ANY_COST);
+    all.extend(budget);
     pids.iter().for_each(|pid| all.extend(["--pid", pid]));
     all.extend(args);
     Monitor::start_with(&all, |command| {
@@ -299,6 +304,46 @@ fn processes_are_monitored_as_they_come_and_strays_go_home() {
     assert_eq!(last.values.get(Metric::MemoryTraffic), Some(0.0), "{}", absent(last));
     assert_eq!(own_groups(&host), Vec::<String>::new());
     assert_eq!(std::fs::read_dir(host.resctrl("web/mon_groups")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_target_that_is_to_be_spared_has_no_group() {
+    let host = or_skip!(Simulated::named("twelve"));
+    let _turn = or_skip!(live::turn());
+    let (spared, other) = (Process::start(&host, 2), Process::start(&host, 3));
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("waytrace.toml");
+    let text = format!("[[target]]\nname = \"spared\"\npid = {}\nleave_out = [\"cache\"]\n", spared.pid());
+    std::fs::write(&config, text).unwrap();
+    let mut monitor = start(&host, &[&other], &["--config", config.to_str().unwrap()]);
+    wait_until("a monitor", || other.rmid(&host) != 0);
+    monitor.await_windows(3);
+    assert_eq!((spared.rmid(&host), own_groups(&host).len()), (0, 1));
+    let windows = monitor.stop();
+    let last = of(&windows, "spared").last().unwrap();
+    assert_eq!(absent(last), "left out for this target by the configuration");
+    assert_eq!(last.values.get(Metric::LlcOccupancy), None);
+    assert_eq!(absent(of(&windows, &other.target()).last().unwrap()), "");
+    assert_eq!(share(windows.last().unwrap()).state, ShareState::Full);
+}
+
+#[test]
+fn where_the_budget_has_no_room_there_is_no_group_and_it_says_so() {
+    let host = or_skip!(Simulated::named("twelve"));
+    let _turn = or_skip!(live::turn());
+    let process = Process::start(&host, 2);
+    let before = host.state();
+    let mut monitor = start_within(&host, &["--budget", "0.01%"], &[&process], &[]);
+    monitor.await_windows(4);
+    assert_eq!((own_groups(&host), process.rmid(&host)), (Vec::new(), 0));
+    let windows = monitor.stop();
+    let CollectorShare { state, reason, .. } = share(windows.last().unwrap());
+    assert_eq!(*state, ShareState::Paused);
+    assert!(reason.as_ref().unwrap().contains("a quarter of the budget"), "{reason:?}");
+    let last = of(&windows, &process.target()).last().unwrap();
+    assert_eq!(last.values.get(Metric::LlcOccupancy), None);
+    assert!(absent(last).contains("budget"), "{}", absent(last));
+    assert_eq!(host.state(), before);
 }
 
 #[test]

@@ -169,6 +169,35 @@ fn one_target_is_shown_by_keyboard_and_left_again() {
 }
 
 #[test]
+fn caches_are_shown_where_they_were_measured() {
+    let server = try_start(loopback(), state(Duration::from_secs(60), 500), None).unwrap();
+    let mut measured = target("measured", 3);
+    measured.absent.clear();
+    let mib = |count: u32| Some(f64::from(count << 20));
+    for (metric, bytes) in
+        [(Metric::LlcOccupancy, mib(3)), (Metric::MemoryTraffic, mib(20)), (Metric::LocalTraffic, mib(5))]
+    {
+        measured.values.set(metric, bytes);
+    }
+    server.state.publish(window(0, vec![measured, target("not", 3)]));
+    let Some(mut browser) = Browser::start(1280, 900, false) else { return };
+    let mut shown = |name: &str| {
+        browser.go(&format!("http://{}/#target={name}", server.address));
+        browser.wait_for(&format!("document.querySelector('#detail .name')?.textContent === '{name}'"));
+        let text = browser.eval("document.getElementById('detail').innerText");
+        assert!(browser.trouble.is_empty(), "{:?}", browser.trouble);
+        text.as_str().unwrap().replace("\n\n", "\n")
+    };
+    let text = shown("measured");
+    for part in ["Cache occupied\n3.00 MiB", "Memory traffic\n20.0 MiB/s", "Of it local\n5.00 MiB/s"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    assert!(!text.contains("Not measured"), "{text}");
+    let text = shown("not");
+    assert!(!text.contains("Cache occupied") && text.contains("cache\tthis machine has no CMT"), "{text}");
+}
+
+#[test]
 fn nothing_sticks_out_of_a_narrow_window() {
     let server = filled();
     let Some(mut browser) = opened(&server, 400, false) else { return };
