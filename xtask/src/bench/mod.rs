@@ -13,6 +13,7 @@ mod cpus;
 mod events_interval;
 mod exact;
 mod figure;
+mod held;
 mod kills;
 mod machine;
 mod pairs;
@@ -25,6 +26,7 @@ mod rates;
 mod redis;
 mod rounds;
 mod servers;
+mod slowdown;
 mod soak;
 mod stats;
 mod sweep;
@@ -62,12 +64,12 @@ const BENCHES: [Bench; 16] = [
     ("monitor-kills", kills::monitor),
     ("sweep", sweep::run),
     ("rates", rates::run),
-    ("monitor-slowdown", soak::slowdown),
+    ("monitor-slowdown", slowdown::run),
     ("soak", soak::run),
 ];
 
 /// Targets, and tools to compare with; what is missing is not available in the table.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
     "gcc",
     "g++",
     "redis-server",
@@ -77,6 +79,7 @@ const PACKAGES: [&str; 11] = [
     "libjemalloc2",
     "linux-perf",
     "bpftrace",
+    "bpftool",
     "heaptrack",
     "valgrind",
 ];

@@ -1,14 +1,14 @@
 //! `soak`: `monitor` for half an hour, with 200 targets, 50 processes that begin and end each second, services under load and a reload each minute:
-//! what it takes, whether that grows, and whom it misses. `monitor-slowdown`: what a redis-server loses by being watched, in interleaved pairs.
+//! what it takes, whether that grows, and whom it misses.
 
 use super::context::Context;
 use super::figure::{Asked, Figure};
+use super::held::Held;
 use super::process::Process;
-use super::rounds::{loss_pct, rounds};
 use super::servers::{self, Redis};
 use super::watching::{Monitor, name, targets};
 use super::{cpus, peers};
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
@@ -30,20 +30,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 const SHORT: &str = "wt-soak-short";
 const IDLE: &str = "wt-soak-idle";
 
-/// The long run.
+/// The benchmark.
 pub fn run(context: &Context) -> Result<Vec<Figure>> {
-    with_redis("soak", || long(context))
-}
-
-/// The pairs.
-pub fn slowdown(context: &Context) -> Result<Vec<Figure>> {
-    with_redis("monitor-slowdown", || pairs(context).map(|figure| vec![figure]))
-}
-
-fn with_redis(name: &str, measure: impl FnOnce() -> Result<Vec<Figure>>) -> Result<Vec<Figure>> {
     match peers::missing("redis-server").or_else(|| peers::missing("redis-benchmark")) {
-        Some(why) => Ok(vec![Figure::unavailable(name, "", why)]),
-        None => measure(),
+        Some(why) => Ok(vec![Figure::unavailable("soak", "", why)]),
+        None => long(context),
     }
 }
 
@@ -51,6 +42,7 @@ fn with_redis(name: &str, measure: impl FnOnce() -> Result<Vec<Figure>>) -> Resu
 struct Look {
     rss_mib: f64,
     files: f64,
+    held: Held,
     cpu_ns: u64,
     at: Instant,
 }
@@ -59,6 +51,8 @@ fn long(context: &Context) -> Result<Vec<Figure>> {
     let length = context.soak.unwrap_or_else(|| context.seconds(1800, 120));
     let host = Host::start(context)?;
     let monitor = Monitor::start(context, &host.config)?;
+    let forked = || host.forked.load(Ordering::Relaxed);
+    let forked_before = forked();
     let mut looks = Vec::new();
     let (start, mut reloaded) = (Instant::now(), Instant::now());
     while start.elapsed() < length {
@@ -69,8 +63,9 @@ fn long(context: &Context) -> Result<Vec<Figure>> {
             reloaded = Instant::now();
         }
     }
+    // Who begins while it ends may be in its last window or not.
+    let forked = forked() - forked_before;
     let windows = monitor.finish()?;
-    let forked = host.forked.load(Ordering::Relaxed);
     drop(host);
     Ok(judge(&looks, &windows, forked))
 }
@@ -83,6 +78,8 @@ fn judge(looks: &[Look], windows: &[Value], forked: u64) -> Vec<Figure> {
     let most = |part: &[Look], of: fn(&Look) -> f64| part.iter().map(of).fold(f64::NAN, f64::max);
     let rss = |look: &Look| look.rss_mib;
     let files = |look: &Look| look.files;
+    let links = |look: &Look| look.held.links as f64;
+    let entries = |look: &Look| look.held.entries.map_or(f64::NAN, |entries| entries as f64);
     let growth = 100.0 * (most(second, rss) / most(first, rss) - 1.0);
     let cpus = std::thread::available_parallelism().map_or(1, usize::from) as f64;
     let cpu = looks.windows(2).map(|pair| {
@@ -111,6 +108,10 @@ fn judge(looks: &[Look], windows: &[Value], forked: u64) -> Vec<Figure> {
         Figure::new("resident memory, second half over the first", "%", [growth]).asked(Asked::AtMost(3.0)),
         Figure::new("open files, most: first half", "", [most(first, files)]),
         Figure::new("open files, most: second half", "", [most(second, files)]),
+        Figure::new("links of programs, most: first half", "", [most(first, links)]),
+        Figure::new("links of programs, most: second half", "", [most(second, links)]),
+        by_bpftool("entries of maps, most: first half", most(first, entries)),
+        by_bpftool("entries of maps, most: second half", most(second, entries)),
         Figure::new("short-lived processes that began", "", [forked as f64]),
         Figure::new("of them not seen", "", [missed]).asked(Asked::AtMost(FORKS_HZ as f64)),
         Figure::new("idle targets in a window, least", "", [least_idle]),
@@ -124,6 +125,14 @@ fn judge(looks: &[Look], windows: &[Value], forked: u64) -> Vec<Figure> {
                 / windows.len().max(1) as f64],
         ),
     ]
+}
+
+/// Entries of maps are told by a tool that may not be there.
+fn by_bpftool(what: &str, count: f64) -> Figure {
+    match peers::missing("bpftool") {
+        Some(why) => Figure::unavailable(what, "", why),
+        None => Figure::new(what, "", [count]),
+    }
 }
 
 fn values<'a>(window: &'a Value, of: &'a str, metric: &'a str) -> impl Iterator<Item = f64> + 'a {
@@ -261,41 +270,9 @@ impl Look {
         Ok(Self {
             rss_mib: kib.context("no resident memory")? / 1024.0,
             files: files as f64,
+            held: Held::of(pid)?,
             cpu_ns: cpus::process_cpu_ns(pid)?,
             at: Instant::now(),
         })
     }
-}
-
-#[derive(Clone, Copy)]
-enum Mode {
-    Without,
-    With,
-}
-
-/// Throughput lost by a redis-server that is watched.
-fn pairs(context: &Context) -> Result<Figure> {
-    let redis = Redis::start(context)?;
-    let config = context.folder.join("soak-pairs.toml");
-    let text = format!("window = \"2s\"\n[[target]]\nname = \"redis\"\npid = {}\n", redis.process.pid());
-    fs::write(&config, text).with_context(|| format!("cannot write {}", config.display()))?;
-    let measured = rounds(context.pick(20, 2), &[Mode::Without, Mode::With], |mode| {
-        let monitor = match mode {
-            Mode::Without => None,
-            Mode::With => Some(Monitor::start(context, &config)?),
-        };
-        // A window, so that closer looks have begun.
-        std::thread::sleep(Duration::from_secs(3));
-        let mut load = Command::new("redis-benchmark");
-        load.arg("-s").arg(&redis.socket).args(["-t", "set,get", "-q", "-d", "64", "-r", "100000"]);
-        load.args(["-n", &context.pick(400_000_u64, 100_000).to_string()]);
-        let start = Instant::now();
-        let finished = Process::start(&mut load, context.cpus.tool)?.finish()?;
-        ensure!(finished.success, "redis-benchmark failed: {}", finished.complaint());
-        let took = start.elapsed().as_secs_f64();
-        monitor.map(Monitor::finish).transpose()?;
-        Ok(took)
-    })?;
-    let losses = measured.iter().map(|round| loss_pct(round[1], round[0]));
-    Ok(Figure::new("redis-server: throughput lost", "%", losses).asked(Asked::AtMost(1.0)))
 }

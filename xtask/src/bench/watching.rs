@@ -17,9 +17,14 @@ pub struct Monitor {
 impl Monitor {
     /// Starts it with a configuration; it watches when this returns.
     pub fn start(context: &Context, config: &Path) -> Result<Self> {
+        Self::start_on(context.cpus.tool, context, config)
+    }
+
+    /// The same on one CPU, or on whichever has nothing to do.
+    pub fn start_on(cpu: Option<usize>, context: &Context, config: &Path) -> Result<Self> {
         let mut command = Command::new(&context.waytrace);
         command.args(["monitor", "--json", "--config"]).arg(config);
-        let mut process = Process::start(&mut command, context.cpus.tool)?;
+        let mut process = Process::start(&mut command, cpu)?;
         process.wait_for(|line| line.contains("watching"))?;
         Ok(Self { process, began: Instant::now() })
     }

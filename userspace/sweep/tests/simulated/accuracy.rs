@@ -97,6 +97,7 @@ fn figures(
         ((miss_ratio - truth.miss_ratio).abs(), (ipc / truth.ipc - 1.0).abs())
     });
     let (miss_errors, ipc_errors): (Vec<f64>, Vec<f64>) = errors.unzip();
+    let (curve_miss_errors, curve_ipc_errors) = of_curve(&swept, true_of);
     let (covered, bands) = coverage(&swept, true_of);
     let waits: Vec<(f64, f64)> = match program {
         // A phase is no rest, and what is waited for is its mean; without monitors all have the one RMID there is.
@@ -108,8 +109,10 @@ fn figures(
         "host": spec.name,
         "interface": if interface == Interface::Msr { "msr" } else { "resctrl" },
         "program": name,
-        "miss_ratio_error": largest(&miss_errors),
-        "ipc_error": largest(&ipc_errors),
+        "miss_ratio_error": largest(&curve_miss_errors),
+        "ipc_error": largest(&curve_ipc_errors),
+        "window_miss_ratio_error": largest(&miss_errors),
+        "window_ipc_error": largest(&ipc_errors),
         "covered": covered,
         "bands": bands,
         "waits_ms": waits,
@@ -120,6 +123,19 @@ fn figures(
 
 fn largest(values: &[f64]) -> f64 {
     values.iter().copied().fold(0.0, f64::max)
+}
+
+/// Errors of a curve's points, each of which is the mean of its windows: of miss ratios, and of IPC relative to it.
+fn of_curve(swept: &Swept, true_of: impl Fn(u32) -> Point) -> (Vec<f64>, Vec<f64>) {
+    let points = curves(&swept.header, &swept.points).ways;
+    let errors = points.iter().map(|point| {
+        let truth = true_of(point.ways);
+        let error = |estimate: Option<Estimate>, value: f64| {
+            estimate.map_or(f64::INFINITY, |estimate| (estimate.value - value).abs())
+        };
+        (error(point.miss_ratio, truth.miss_ratio), error(point.ipc, truth.ipc) / truth.ipc)
+    });
+    errors.unzip()
 }
 
 /// Bands that hold the truth, and how many there are.
