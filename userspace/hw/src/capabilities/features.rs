@@ -8,6 +8,7 @@ use super::facts::Facts;
 use super::kernel::OptionState;
 use super::privilege::missing;
 use super::steady_rows;
+use crate::error::PARANOID_FOR_PERFMON;
 
 /// How well a feature works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -123,8 +124,12 @@ impl Judge<'_> {
         let missing = missing(&self.facts.capabilities, needed);
         if missing.is_empty() {
             let reason = format!("{what}: {message}, although {} is held", needed.join(" and "));
+            let paranoid = self.facts.kernel.sysctls.get("perf_event_paranoid");
             let fix = if self.facts.user_namespace {
                 "run outside the user namespace: the kernel asks for these capabilities on the host"
+            } else if needed == ["CAP_PERFMON"] && paranoid.is_some_and(|level| *level > PARANOID_FOR_PERFMON)
+            {
+                "`sysctl kernel.perf_event_paranoid=2`: above it the kernels of Debian and Ubuntu ask for CAP_SYS_ADMIN"
             } else {
                 "lift the seccomp filter of the container or the kernel's lockdown"
             };

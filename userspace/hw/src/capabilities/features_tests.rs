@@ -103,6 +103,23 @@ fn find(facts: &Facts, attempts: &Attempts, name: &str) -> Feature {
 }
 
 #[test]
+fn above_two_perf_event_paranoid_asks_for_more_than_perfmon() {
+    let (mut facts, mut attempts) = healthy();
+    facts.capabilities = ["CAP_BPF", "CAP_PERFMON"].map(str::to_owned).to_vec();
+    attempts.software_counter = fail(libc::EACCES);
+    let fixes = |facts: &Facts, attempts: &Attempts| {
+        let fix = |name| find(facts, attempts, name).fix.unwrap_or_default();
+        (fix("perf_event_paranoid"), fix("counters: software"))
+    };
+    facts.kernel.sysctls.insert("perf_event_paranoid".to_owned(), 3);
+    let (of_setting, of_counter) = fixes(&facts, &attempts);
+    assert!(of_setting.contains("perf_event_paranoid=2") && of_counter.contains("perf_event_paranoid=2"));
+    facts.kernel.sysctls.insert("perf_event_paranoid".to_owned(), 2);
+    let (of_setting, of_counter) = fixes(&facts, &attempts);
+    assert!(of_setting.is_empty() && of_counter.contains("seccomp"), "{of_setting} {of_counter}");
+}
+
+#[test]
 fn a_healthy_machine_lacks_only_what_it_does_not_have() {
     let (facts, attempts) = healthy();
     let features = judge(&facts, &attempts);

@@ -3,6 +3,7 @@
 use super::facts::Facts;
 use super::features::{Feature, State, feature};
 use super::privilege::missing;
+use crate::error::PARANOID_FOR_PERFMON;
 
 /// Greatest `perf_event_paranoid` with which everybody may count on CPUs.
 const OPEN_TO_ALL: i64 = 0;
@@ -57,7 +58,15 @@ fn paranoid(facts: &Facts) -> Feature {
     if value <= OPEN_TO_ALL {
         return feature(NAME, State::Works, (format!("{value}: everybody may count on CPUs"), None));
     }
-    if missing(&facts.capabilities, &["CAP_PERFMON"]).is_empty() {
+    let is_held = |capability: &'static str| missing(&facts.capabilities, &[capability]).is_empty();
+    if value > PARANOID_FOR_PERFMON && is_held("CAP_PERFMON") && !is_held("CAP_SYS_ADMIN") {
+        let reason = format!(
+            "{value}: above 2 the kernels of Debian and Ubuntu ask for CAP_SYS_ADMIN instead of CAP_PERFMON"
+        );
+        let fix = "`sysctl kernel.perf_event_paranoid=2`, as packaging/waytrace.sysctl does";
+        return feature(NAME, State::Degraded, (reason, Some(fix.to_owned())));
+    }
+    if is_held("CAP_PERFMON") {
         let reason = format!("{value}, which does not matter with CAP_PERFMON, which is held");
         return feature(NAME, State::Works, (reason, None));
     }
