@@ -156,6 +156,7 @@ fn monitor_tells_mappings_and_allocations() {
     let counts = of(&windows, &churned).filter_map(|window| window.values.get(Metric::AllocCount));
     assert!(counts.fold(0.0, f64::max) > 5_000.0, "{windows:#?}");
     let absent = windows.iter().flat_map(|window| &window.collectors);
-    let refused = absent.filter(|share| share.reason.as_ref().is_some_and(|why| why.contains("cannot place a probe")));
+    let refused =
+        absent.filter(|share| share.reason.as_ref().is_some_and(|why| why.contains("cannot place a probe")));
     assert_eq!(refused.count(), 0);
 }

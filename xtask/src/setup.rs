@@ -24,7 +24,7 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     println!("kernel programs: rustc {} ({})", compiler.version, compiler.rustc.display());
     println!("bpf linker:      {} with {}", toolchain.linker.display(), compiler.llvm.display());
     println!("test workloads:  cc");
-    if args.vm && !vm::setup()? {
+    if args.vm && !vm::pmu::setup()? {
         return Ok(ExitCode::from(INCOMPLETE));
     }
     Ok(ExitCode::SUCCESS)

@@ -27,6 +27,9 @@ pub struct Args {
     /// Only the counting on an emulated PMU, in a machine booted for it; in no other run
     #[arg(long, conflicts_with_all = ["unit", "filter"])]
     vm: bool,
+    /// Only the packaged service under systemd, in machines booted for it with Debian's kernels; in no other run
+    #[arg(long, conflicts_with_all = ["unit", "vm", "filter"])]
+    debian: bool,
     /// Only tests whose name contains this
     filter: Option<String>,
 }
@@ -34,7 +37,10 @@ pub struct Args {
 /// The task. All tests run even if some fail.
 pub fn run(args: &Args) -> Result<ExitCode> {
     if args.vm {
-        return vm::run();
+        return vm::pmu::run();
+    }
+    if args.debian {
+        return vm::debian::run();
     }
     if args.unit {
         return Ok(exit(unit(args)?));

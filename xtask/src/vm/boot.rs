@@ -1,40 +1,16 @@
 //! Runs the emulated machine and reads its console.
 
 use super::console;
-use super::parts::Parts;
 use anyhow::{Context as _, Result};
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Many times what a boot and all checks take.
-const PATIENCE: Duration = Duration::from_secs(300);
-/// One CPU and one instruction per nanosecond of virtual time, whatever the host does: only so are counts known beforehand.
-const MACHINE: [&str; 18] = [
-    "-M",
-    "virt",
-    "-cpu",
-    "max",
-    "-m",
-    "1024",
-    "-smp",
-    "1",
-    "-icount",
-    "shift=0,sleep=off",
-    "-display",
-    "none",
-    "-serial",
-    "stdio",
-    "-monitor",
-    "none",
-    "-nic",
-    "none",
-];
-/// A panic ends the machine, for `-no-reboot` takes the restart for its end.
-const KERNEL_ARGUMENTS: &str = "console=ttyAMA0 panic=-1 quiet";
+/// No window, no network, and the first serial port for console. A restart is the end.
+const BARE: [&str; 9] =
+    ["-no-reboot", "-display", "none", "-serial", "stdio", "-monitor", "none", "-nic", "none"];
 
 /// The machine; killed when dropped.
 struct Machine(Child);
@@ -48,12 +24,10 @@ impl Drop for Machine {
 }
 
 /// Boots, shows what checks say as they say it, and returns all lines once the machine is off or the time is up.
-pub fn run(parts: &Parts, image: &Path) -> Result<Vec<String>> {
-    let mut qemu = parts.qemu.command();
-    qemu.args(MACHINE).arg("-no-reboot").arg("-kernel").arg(&parts.kernel).arg("-initrd").arg(image);
-    qemu.args(["-append", KERNEL_ARGUMENTS]).stdin(Stdio::null()).stdout(Stdio::piped());
-    eprintln!("xtask: booting an aarch64 machine");
-    let mut machine = Machine(qemu.spawn().context("cannot start qemu-system-aarch64")?);
+pub fn run(qemu: &mut Command, patience: Duration) -> Result<Vec<String>> {
+    qemu.args(BARE).stdin(Stdio::null()).stdout(Stdio::piped());
+    let program = qemu.get_program().to_string_lossy().into_owned();
+    let mut machine = Machine(qemu.spawn().with_context(|| format!("cannot start {program}"))?);
     let console = machine.0.stdout.take().context("no console")?;
     let (sender, receiver) = channel();
     thread::spawn(move || {
@@ -61,7 +35,7 @@ pub fn run(parts: &Parts, image: &Path) -> Result<Vec<String>> {
         let lines = BufReader::new(console).split(b'\n').map_while(Result::ok);
         lines.map(|line| String::from_utf8_lossy(&line).into_owned()).try_for_each(|line| sender.send(line))
     });
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience;
     let mut lines = Vec::new();
     while let Ok(line) = receiver.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
         if let Some(told) = console::told(&line) {
@@ -70,7 +44,7 @@ pub fn run(parts: &Parts, image: &Path) -> Result<Vec<String>> {
         lines.push(line);
     }
     if Instant::now() >= deadline {
-        lines.push(format!("(xtask: still running after {} s, so ended)", PATIENCE.as_secs()));
+        lines.push(format!("(xtask: still running after {} s, so ended)", patience.as_secs()));
     }
     Ok(lines)
 }

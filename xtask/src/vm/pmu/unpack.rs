@@ -14,7 +14,7 @@ const KERNEL_PACKAGE: &str = "^debian-installer-[0-9]+-netboot-arm64$";
 
 /// Gets what is missing; whether everything is there now. Silent but for one line when nothing was missing.
 pub fn run() -> Result<bool> {
-    let folder = super::folder()?;
+    let folder = crate::vm::folder()?;
     let wanted = parts::lacking(&folder);
     if !wanted.is_empty() {
         if !packages::on_path("apt-get") || !packages::on_path("dpkg-deb") {
