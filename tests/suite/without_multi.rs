@@ -140,7 +140,7 @@ fn monitor_tells_mappings_and_allocations() {
     let pids = [&mapper, &churner].map(|workload| workload.pid().to_string());
     let args = ["--pid", &pids[0], "--pid", &pids[1], "--window", "1s", "--target-slowdown", "10%"];
     let mut monitor = Monitor::start_with(&[&args[..], &crate::monitor::ANY_COST].concat(), |command| {
-        kernel.under(command)
+        kernel.under(command);
     });
     monitor.await_windows(1);
     mapper.go();

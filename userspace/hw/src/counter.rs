@@ -9,7 +9,7 @@ pub use perf_event::Counter;
 use perf_event::{Builder, ReadFormat};
 
 use crate::events::PerfAttr;
-use crate::{Error, Root};
+use crate::{Error, Root, paranoid};
 
 /// What the kernel takes as the period of a clock event: shorter ones it lengthens silently (`perf_swevent_start_hrtimer`).
 pub const TIMER_PERIOD_NS: std::ops::RangeInclusive<u64> = 10_000..=i64::MAX as u64;
@@ -91,8 +91,7 @@ pub(crate) fn builder(attr: &PerfAttr, cpu: u32) -> Result<Builder<'static>, Err
 pub fn open_error(what: String, source: io::Error) -> Error {
     match source.raw_os_error() {
         Some(libc::EACCES | libc::EPERM) => {
-            let paranoid = Root::default().read_number("proc/sys/kernel/perf_event_paranoid");
-            Error::PerfPermission { what, paranoid }
+            Error::PerfPermission { what, paranoid: paranoid::level(&Root::default()) }
         }
         Some(libc::ENOENT | libc::EOPNOTSUPP | libc::ENOSYS) => Error::EventUnsupported { what, source },
         _ => Error::PerfOpen { what, source },

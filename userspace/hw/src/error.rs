@@ -41,7 +41,7 @@ pub enum Error {
         text: String,
     },
     /// The kernel refused for want of a privilege.
-    #[error("no permission for {what} (kernel.perf_event_paranoid is {}); {}", paranoid.map_or_else(|| "unreadable".to_owned(), |level| level.to_string()), perf_remedy(*.paranoid))]
+    #[error("no permission for {what} (kernel.perf_event_paranoid is {}); {}", paranoid.map_or_else(|| "unreadable".to_owned(), |level| level.to_string()), crate::paranoid::remedy(*.paranoid))]
     PerfPermission {
         /// What was tried.
         what: String,
@@ -165,18 +165,4 @@ fn perf_fix(source: &io::Error) -> &'static str {
 
 fn file_system(path: &std::path::Path) -> &'static str {
     if path.components().any(|part| part.as_os_str() == "proc") { "/proc" } else { "/sys" }
-}
-
-/// Up to this value of `kernel.perf_event_paranoid` CAP_PERFMON is enough everywhere. Above it, where Debian's (3) and Ubuntu's (4) begin, their kernels ask
-/// for CAP_SYS_ADMIN; those without their change take it for 2.
-pub(crate) const PARANOID_FOR_PERFMON: i64 = 2;
-
-/// What lets a process open perf events.
-fn perf_remedy(paranoid: Option<i64>) -> &'static str {
-    match paranoid {
-        Some(level) if level > PARANOID_FOR_PERFMON => {
-            "run as root, or grant CAP_PERFMON and set `sysctl kernel.perf_event_paranoid=2`: above 2 the kernels of Debian and Ubuntu ask for CAP_SYS_ADMIN"
-        }
-        _ => "run as root, grant CAP_PERFMON, or set `sysctl kernel.perf_event_paranoid=-1`",
-    }
 }

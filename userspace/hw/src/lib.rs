@@ -19,6 +19,7 @@ pub mod events;
 pub mod group;
 mod machine;
 pub mod msr;
+pub mod paranoid;
 pub mod placement;
 pub mod pmu;
 pub mod process;

@@ -8,7 +8,7 @@ use super::facts::Facts;
 use super::kernel::OptionState;
 use super::privilege::missing;
 use super::steady_rows;
-use crate::error::PARANOID_FOR_PERFMON;
+use crate::paranoid::MOST_FOR_PERFMON;
 
 /// How well a feature works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -127,8 +127,7 @@ impl Judge<'_> {
             let paranoid = self.facts.kernel.sysctls.get("perf_event_paranoid");
             let fix = if self.facts.user_namespace {
                 "run outside the user namespace: the kernel asks for these capabilities on the host"
-            } else if needed == ["CAP_PERFMON"] && paranoid.is_some_and(|level| *level > PARANOID_FOR_PERFMON)
-            {
+            } else if needed == ["CAP_PERFMON"] && paranoid.is_some_and(|level| *level > MOST_FOR_PERFMON) {
                 "`sysctl kernel.perf_event_paranoid=2`: above it the kernels of Debian and Ubuntu ask for CAP_SYS_ADMIN"
             } else {
                 "lift the seccomp filter of the container or the kernel's lockdown"

@@ -3,7 +3,7 @@
 use super::facts::Facts;
 use super::features::{Feature, State, feature};
 use super::privilege::missing;
-use crate::error::PARANOID_FOR_PERFMON;
+use crate::paranoid::MOST_FOR_PERFMON;
 
 /// Greatest `perf_event_paranoid` with which everybody may count on CPUs.
 const OPEN_TO_ALL: i64 = 0;
@@ -59,7 +59,7 @@ fn paranoid(facts: &Facts) -> Feature {
         return feature(NAME, State::Works, (format!("{value}: everybody may count on CPUs"), None));
     }
     let is_held = |capability: &'static str| missing(&facts.capabilities, &[capability]).is_empty();
-    if value > PARANOID_FOR_PERFMON && is_held("CAP_PERFMON") && !is_held("CAP_SYS_ADMIN") {
+    if value > MOST_FOR_PERFMON && is_held("CAP_PERFMON") && !is_held("CAP_SYS_ADMIN") {
         let reason = format!(
             "{value}: above 2 the kernels of Debian and Ubuntu ask for CAP_SYS_ADMIN instead of CAP_PERFMON"
         );

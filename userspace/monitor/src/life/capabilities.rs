@@ -6,6 +6,7 @@
 use std::fmt;
 
 use thiserror::Error;
+use waytrace_hw::paranoid::MOST_FOR_PERFMON;
 
 use super::sys;
 
@@ -17,7 +18,7 @@ pub enum Capability {
     DacReadSearch = 2,
     /// Executables and namespaces of other users' processes.
     SysPtrace = 19,
-    /// Allocator probes by perf's uprobe PMU, on kernels without multi-uprobe links.
+    /// Allocator probes by perf's uprobe PMU, on kernels without multi-uprobe links; perf events on Debian and Ubuntu above a setting.
     SysAdmin = 21,
     /// Programs on tracepoints and probes, perf events of others.
     Perfmon = 38,
@@ -87,11 +88,13 @@ pub struct Held {
     pub lacking: Vec<Capability>,
 }
 
-/// What watching needs on a kernel of that release: before multi-uprobe links (6.6) perf's uprobe PMU, which asks for CAP_SYS_ADMIN on stable kernels that carry
-/// the change made in 6.16 (`docs/permissions.md`).
-pub fn needed(release: &str) -> Vec<Capability> {
+/// What watching needs on a kernel of that release and that `kernel.perf_event_paranoid`. CAP_SYS_ADMIN is needed before multi-uprobe links (6.6) for perf's uprobe
+/// PMU, on stable kernels that carry the change made in 6.16, and above [`MOST_FOR_PERFMON`] on kernels of Debian and Ubuntu (`docs/permissions.md`).
+pub fn needed(release: &str, paranoid: Option<i64>) -> Vec<Capability> {
     let has_links = version(release).is_none_or(|version| version >= (6, 6));
-    Capability::ALL.into_iter().filter(|one| *one != Capability::SysAdmin || !has_links).collect()
+    let takes_perfmon = paranoid.is_none_or(|level| level <= MOST_FOR_PERFMON);
+    let is_needed = |one: &Capability| *one != Capability::SysAdmin || !has_links || !takes_perfmon;
+    Capability::ALL.into_iter().filter(is_needed).collect()
 }
 
 /// `6.18.44-fc` is (6, 18).
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn old_kernels_need_one_more() {
-        let name = |release| needed(release).iter().map(|one| one.name()).collect::<Vec<_>>();
+        let name = |release| needed(release, Some(2)).iter().map(|one| one.name()).collect::<Vec<_>>();
         let usual =
             ["CAP_DAC_READ_SEARCH", "CAP_SYS_PTRACE", "CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE"];
         for release in ["6.6.0", "6.18.44-fc-v669", "7.0-rc1", "unknown"] {
@@ -147,6 +150,9 @@ mod tests {
         for release in ["6.5.13-amd64", "5.15.0"] {
             assert!(name(release).contains(&"CAP_SYS_ADMIN"), "{release}");
         }
+        for (paranoid, is_needed) in [(None, false), (Some(-1), false), (Some(3), true), (Some(4), true)] {
+            assert_eq!(needed("6.18", paranoid).contains(&Capability::SysAdmin), is_needed, "{paranoid:?}");
+        }
     }
 
     #[test]
@@ -154,7 +160,7 @@ mod tests {
         let unit = include_str!("../../../../packaging/waytrace.service");
         let daemon_set = include_str!("../../../../packaging/daemonset.yaml");
         let page = include_str!("../../../../docs/permissions.md");
-        let needed = needed("6.6");
+        let needed = needed("6.6", Some(2));
         let names: Vec<&str> = needed.iter().map(|one| one.name()).collect();
         for key in ["CapabilityBoundingSet=", "AmbientCapabilities="] {
             let line = unit.lines().find_map(|line| line.strip_prefix(key)).unwrap();

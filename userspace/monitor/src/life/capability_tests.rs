@@ -55,7 +55,7 @@ fn what_is_needed_is_kept_in_all_sets_and_nothing_else() {
     if !is_root() {
         return;
     }
-    let wanted = needed("6.18");
+    let wanted = needed("6.18", Some(2));
     let status = in_child(|| {
         let held = keep_only(&wanted).map_err(|error| error.to_string())?;
         no_new_privileges().map_err(|error| error.to_string())?;
@@ -91,7 +91,7 @@ fn programs_started_later_have_what_is_kept() {
         return;
     }
     let status = in_child(|| {
-        keep_only(&needed("6.18")).map_err(|error| error.to_string())?;
+        keep_only(&needed("6.18", Some(2))).map_err(|error| error.to_string())?;
         // As another user, who has them by the ambient set alone.
         let mut command = std::process::Command::new("setpriv");
         command.args(["--inh-caps", "+bpf", "grep", "CapEff", "/proc/self/status"]);
@@ -106,7 +106,7 @@ fn programs_started_later_have_what_is_kept() {
 fn with_a_second_thread_it_is_refused() {
     let (stop, wait) = std::sync::mpsc::channel::<()>();
     let other = std::thread::spawn(move || wait.recv());
-    let refused = keep_only(&needed("6.18"));
+    let refused = keep_only(&needed("6.18", Some(2)));
     drop(stop);
     assert!(other.join().unwrap().is_err());
     assert!(matches!(refused, Err(Error::Threads(threads)) if threads > 1));

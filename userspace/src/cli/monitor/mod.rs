@@ -40,9 +40,11 @@ pub fn run(args: &Args) -> Outcome {
 
 /// Gives up every capability that watching does not need, for good. Without the right to do so nothing is given up, and that is said.
 fn drop_rights() -> anyhow::Result<()> {
-    let release = waytrace_hw::topology::host(waytrace_hw::Machine::live().root()).kernel;
-    let held =
-        life::keep_only(&life::needed(&release)).context("giving up capabilities that are not needed")?;
+    let machine = waytrace_hw::Machine::live();
+    let release = waytrace_hw::topology::host(machine.root()).kernel;
+    let paranoid = waytrace_hw::paranoid::level(machine.root());
+    let held = life::keep_only(&life::needed(&release, paranoid))
+        .context("giving up capabilities that are not needed")?;
     life::no_new_privileges().context("giving up new privileges")?;
     if !held.lacking.is_empty() {
         let lacking: Vec<String> = held.lacking.iter().map(ToString::to_string).collect();
